@@ -1,0 +1,155 @@
+/**
+ * The one error class and the one code table of gitsign.
+ *
+ * A code decides the exit status and the default hint, so that a failure is described in one place only.
+ * Exit statuses: 1 not verified, 2 usage or configuration, 3 could not be done or checked now, 70 a defect of gitsign.
+ *
+ * @module
+ */
+
+/** What the process exits with for each kind of failure; 0 means signed, or every requested check passed. */
+export type ExitStatus = 1 | 2 | 3 | 70
+
+interface CodeEntry {
+  readonly exit: ExitStatus
+  /** One action that mends it, or undefined where only the message can say it. */
+  readonly hint?: string
+}
+
+/** Every code gitsign can report. The names are stable: scripts may match on them. */
+export const ERROR_CODES = {
+  // 1: the object was checked and is not verified
+  ERR_NOT_SIGNED: { exit: 1, hint: "sign it with: git commit --amend --no-edit -S" },
+  ERR_SIGNATURE_FORMAT: { exit: 1, hint: "gitsign reads only X.509 signatures; use gpg or ssh-keygen for the others" },
+  ERR_GIT_OBJECT: {
+    exit: 1,
+    hint: "look at the object with: git cat-file -p OBJECT, and check the repository with: git fsck",
+  },
+  ERR_DUPLICATE_SIGNATURE: {
+    exit: 1,
+    hint: "an object with two signature headers is ambiguous; make it again with: git commit --amend --no-edit -S",
+  },
+  ERR_TAG_NAME: { exit: 1, hint: "the tag object was made for another name; ask its author to tag again" },
+  ERR_PEM: {
+    exit: 1,
+    hint: "the signature block was changed after signing; fetch the object again or ask for a new signature",
+  },
+  ERR_DER: { exit: 1, hint: "the signature was changed after signing, or made by a program that does not write DER" },
+  ERR_CMS: { exit: 1, hint: "the signature is not of the form that gitsign writes; ask for a new signature" },
+  ERR_CONTENT: { exit: 1, hint: "the object was changed after it was signed; compare it with: git cat-file -p OBJECT" },
+  ERR_SIGNER: { exit: 1, hint: "the signature names another certificate than the one it carries; do not trust it" },
+  ERR_SIGNATURE: { exit: 1, hint: "the signature was not made by the key in its certificate; do not trust it" },
+  ERR_CERTIFICATE: { exit: 1, hint: "the certificate is not one that Fulcio issues; do not trust it" },
+  ERR_KEY_USAGE: { exit: 1, hint: "only certificates for code signing count; ask for a new signature" },
+  ERR_CERT_CHAIN: { exit: 1, hint: "if it is from a private Sigstore, name its trusted root with --trusted-root FILE" },
+  ERR_UNTRUSTED_CA: {
+    exit: 1,
+    hint: "gitsign trusts Sigstore certificates only; verify S/MIME signatures with smimesign or gpgsm",
+  },
+  ERR_SCT_MISSING: {
+    exit: 1,
+    hint: "certificates from before June 2022 have none; accept them with --insecure-ignore-sct",
+  },
+  ERR_SCT: {
+    exit: 1,
+    hint: "the certificate is not provably in a trusted certificate transparency log; do not trust it",
+  },
+  ERR_LOG_ENTRY: { exit: 1, hint: "the log entry does not belong to this signature; do not trust it" },
+  ERR_LOG_UNKNOWN: { exit: 1, hint: "if it is a private log, name its trusted root with --trusted-root FILE" },
+  ERR_LOG_PROOF: { exit: 1, hint: "the entry is not provably in the log; do not trust it" },
+  ERR_CHECKPOINT: { exit: 1, hint: "the log did not sign this state of the tree; do not trust it" },
+  ERR_LOG_PROMISE: { exit: 1, hint: "the log did not promise this entry; do not trust it" },
+  ERR_LOG_TIME: {
+    exit: 1,
+    hint: "the signature was logged while its certificate was not valid; ask for a new signature",
+  },
+  ERR_TIMESTAMP: {
+    exit: 1,
+    hint: "if the timestamp authority is private, name its chain with: git config gitsign.timestampCertChain FILE",
+  },
+  ERR_TIMESTAMP_TIME: {
+    exit: 1,
+    hint: "the signature was timestamped while its certificate was not valid; ask for a new signature",
+  },
+  ERR_NO_TIME: {
+    exit: 1,
+    hint: "nothing proves when the signature was made; sign again with a log or a timestamp authority",
+  },
+  ERR_IDENTITY: { exit: 1, hint: "if this signer is right, name the identity in --certificate-identity" },
+  ERR_ISSUER: { exit: 1, hint: "if this issuer is right, name it in --certificate-oidc-issuer" },
+  ERR_CLAIM: { exit: 1, hint: "see the claims of the certificate with: gitsign show REV" },
+  ERR_COMMITTER: {
+    exit: 1,
+    hint: "log in as the committer, or turn the check off with: git config gitsign.matchCommitter false",
+  },
+  ERR_BUNDLE: { exit: 1, hint: "the bundle is not a Sigstore bundle for a message signature" },
+
+  // 2: the question was wrong
+  ERR_USAGE: { exit: 2, hint: "see: gitsign help" },
+  ERR_CONFIG: { exit: 2, hint: "see the configuration table with: gitsign help config" },
+  ERR_IDENTITY_REQUIRED: { exit: 2 },
+  ERR_PATTERN: { exit: 2, hint: "patterns are RE2: https://github.com/google/re2/wiki/Syntax" },
+  ERR_TRUSTED_ROOT: { exit: 2, hint: "a trusted root is the trusted_root.json of a Sigstore instance" },
+
+  // 3: it could not be done or checked now
+  ERR_LOG_ENTRY_UNAVAILABLE: {
+    exit: 3,
+    hint: "this signature keeps its proof only in the log; try again with a network, or sign in offline mode",
+  },
+  ERR_NETWORK: { exit: 3, hint: "check the network and the proxy settings, then try again" },
+  ERR_FULCIO: { exit: 3, hint: "try again; if it stays, check gitsign.fulcio and the status of that service" },
+  ERR_REKOR: { exit: 3, hint: "try again; if it stays, check gitsign.rekor and the status of that service" },
+  ERR_TSA: { exit: 3, hint: "try again; if it stays, check gitsign.timestampServerURL and the status of that service" },
+  ERR_OIDC: { exit: 3, hint: "try again; if it stays, check gitsign.issuer and the status of that service" },
+  ERR_NO_TOKEN: { exit: 3, hint: "set SIGSTORE_ID_TOKEN, or run git in a terminal where a browser can be opened" },
+  ERR_TOKEN: { exit: 3, hint: "get a new identity token and try again" },
+  ERR_TOKEN_EXPIRED: { exit: 3, hint: "get a new identity token; if it is new, check this machine's clock" },
+  ERR_CANCELLED: { exit: 3, hint: "nothing was signed; run the command again" },
+  ERR_SELF_CHECK: {
+    exit: 3,
+    hint: "nothing was written; a service answered something wrong, or its trusted root is not configured",
+  },
+  ERR_GIT: { exit: 3, hint: "check the repository with: git fsck" },
+  ERR_IO: { exit: 3, hint: "check that the file is there, that you may use it, and that the disk has room" },
+  ERR_SANDBOX: { exit: 3, hint: "see: gitsign sandbox status" },
+
+  // 70: our own fault
+  ERR_BUG: { exit: 70, hint: "please report it at https://github.com/gitsign/gitsign/issues with the lines above" },
+} as const satisfies Record<string, CodeEntry>
+
+/** A code of {@link ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES
+
+const BRAND = Symbol.for("gitsign.error")
+
+/** The only error that gitsign's own code throws on purpose. */
+export class GitsignError extends Error {
+  readonly code: ErrorCode
+  /** One action, as a sentence without a full stop. */
+  readonly hint: string | undefined
+  /** Marks the class across bundles: the same source is loaded twice when a lazy part is its own file. */
+  readonly [BRAND] = true
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; hint?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = "GitsignError"
+    this.code = code
+    const entry: CodeEntry = ERROR_CODES[code]
+    this.hint = options.hint ?? entry.hint
+  }
+
+  /** The exit status that this error's code stands for. */
+  get exitStatus(): ExitStatus {
+    return ERROR_CODES[this.code].exit
+  }
+}
+
+/** Whether `error` is a {@link GitsignError}, also one from another bundle of the same program. */
+export function isGitsignError(error: unknown): error is GitsignError {
+  return typeof error === "object" && error !== null && BRAND in error
+}
+
+/** The message of anything that can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
