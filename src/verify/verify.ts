@@ -1,0 +1,230 @@
+/**
+ * The verification procedure: is this payload signed, by whom, and when. Each step has a number that
+ * docs/verification.md explains with its standard, its error codes and its fixture.
+ *
+ * Pure: no clock, no network, no files. "Now" plays no part, since a signature counts at the time its log or timestamp
+ * proves.
+ *
+ * @module
+ */
+
+import { createHash, verify as verifyBytes } from "node:crypto"
+import { GitsignError, isGitsignError, messageOf } from "../errors.ts"
+import { CMS_OID, parseSignedData, type SignedData, single } from "../formats/cms.ts"
+import { readAll } from "../formats/der.ts"
+import { checkEcdsaSigValue } from "../formats/ecdsa.ts"
+import { findForeignCertificates } from "../formats/foreign.ts"
+import { loggedObjectIds, signatureMarker } from "../formats/git-object.ts"
+import { decodeTransparencyLogEntry, hashedRekordBody, type TransparencyLogEntry } from "../formats/log-entry.ts"
+import { decodeSignatureArmor, encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
+import { type Signer, signerOf } from "../formats/signer.ts"
+import type { TrustedRoot } from "../formats/trusted-root.ts"
+import { type Certificate, parseCertificate } from "../formats/x509.ts"
+import { p256KeyOf } from "./certificate.ts"
+import { onlineDigest } from "./log-entry.ts"
+import { Progress } from "./progress.ts"
+import { type SigstoreClaim, verifySigstore } from "./sigstore.ts"
+import type { VerificationSummary } from "./summary.ts"
+
+/** What is to be verified. Both are untrusted. */
+export interface Signed {
+  /** The bytes that were signed, as git has them. Undefined for a signature that carries its content. */
+  readonly payload: Uint8Array | undefined
+  /** PEM `SIGNED MESSAGE`, or the DER of the CMS. */
+  readonly signature: Uint8Array
+}
+
+/** What a verification goes by. */
+export interface VerifyOptions {
+  readonly trustedRoot: TrustedRoot
+  /** Accepts certificates without an SCT, or with one of an unknown log. */
+  readonly ignoreSct?: boolean | undefined
+  /** The log's entry for a signature that does not carry one (online mode), from anywhere: it is verified. */
+  readonly logEntry?: TransparencyLogEntry | undefined
+  /** Says why a signer is not the one asked for; undefined when it is. */
+  readonly authorize?: ((signer: Signer) => GitsignError | undefined) | undefined
+}
+
+/**
+ * Verifies one signature over one payload. Never throws on untrusted input: what is wrong with it is in the summary.
+ *
+ * When everything but the missing log entry of an online-mode signature was found in order, the verdict is
+ * `unavailable` with ERR_LOG_ENTRY_UNAVAILABLE; the caller finds the entry and calls again with it.
+ */
+export function verifySignature(signed: Signed, options: VerifyOptions): VerificationSummary {
+  const progress = new Progress()
+  try {
+    run(signed, options, progress)
+    return progress.summary(undefined)
+  } catch (error) {
+    if (isGitsignError(error)) return progress.summary(error)
+    // Whatever a library throws on hostile bytes, the signature is not verified.
+    return progress.summary(
+      new GitsignError("ERR_CERTIFICATE", `the signature cannot be checked: ${messageOf(error)}`, { cause: error }),
+    )
+  }
+}
+
+function run(signed: Signed, options: VerifyOptions, progress: Progress): void {
+  // 1. The signature is CMS of the one form that gitsign writes.
+  const cms = progress.step("signature form", () => readSignature(signed.signature, options.trustedRoot))
+  const { signerInfo } = cms
+  progress.claimedSigningTime = signerInfo.signingTime
+
+  // 2. It names one of the certificates that it carries.
+  const certificate = progress.step("signer certificate", () => findSignerCertificate(cms))
+  const signer = signerOf(certificate)
+  progress.signer = signer
+
+  // 3. It is over this payload.
+  const payload = progress.step("payload digest", () => checkPayload(signed.payload, cms))
+
+  // 4. The key in the certificate made it.
+  progress.step("signature", () => {
+    checkEcdsaSigValue(signerInfo.signature, 32)
+    if (!verifyBytes("sha256", signerInfo.signedAttrs, p256KeyOf(certificate), signerInfo.signature)) {
+      throw new GitsignError("ERR_SIGNATURE", "the signature was not made by the key in the certificate")
+    }
+  })
+
+  // 5. to 10. Certificate, log and timestamps.
+  verifySigstore(sigstoreClaim(cms, certificate, payload, signed.signature, options, progress), options, progress)
+
+  // 11. The signer is the one asked for.
+  progress.step("identity", () => {
+    const refusal = options.authorize?.(signer)
+    if (refusal !== undefined) throw refusal
+  })
+}
+
+/** Step 1. */
+function readSignature(signature: Uint8Array, trustedRoot: TrustedRoot): SignedData {
+  const marker = signatureMarker(signature)
+  if (marker !== undefined && !marker.includes(SIGNATURE_LABEL)) {
+    const kind = marker.includes("SSH") ? "an SSH" : "an OpenPGP"
+    throw new GitsignError("ERR_SIGNATURE_FORMAT", `this is ${kind} signature, not one of Sigstore`)
+  }
+  const der = signature[0] === 0x30 ? signature : decodeSignatureArmor(signature)
+  try {
+    return parseSignedData(der)
+  } catch (error) {
+    throw isGitsignError(error) ? (explainForeign(der, trustedRoot) ?? error) : error
+  }
+}
+
+/** Says whose a signature is that gitsign did not make, when it is plainly of another certificate authority. */
+function explainForeign(der: Uint8Array, trustedRoot: TrustedRoot): GitsignError | undefined {
+  const trusted = trustedRoot.certificateAuthorities.flatMap(({ certChain }) =>
+    certChain.map((c) => parseCertificate(c).subject),
+  )
+  const [foreign] = findForeignCertificates(der)
+  if (foreign === undefined || trusted.some((subject) => Buffer.compare(subject, foreign.issuerName) === 0))
+    return undefined
+  return new GitsignError(
+    "ERR_UNTRUSTED_CA",
+    `signed with a certificate of ${foreign.subject}, issued by ${foreign.issuer}, which is not a Sigstore certificate authority`,
+  )
+}
+
+/** Step 2: by issuer and serial number, never by position; the leaf is often not first. */
+function findSignerCertificate({ certificates, signerInfo }: SignedData): Certificate {
+  const parsed = certificates.map(parseCertificate)
+  const matching = parsed.filter(
+    ({ issuer, serialNumber }) =>
+      Buffer.compare(issuer, signerInfo.issuer) === 0 && Buffer.compare(serialNumber, signerInfo.serialNumber) === 0,
+  )
+  const [certificate] = matching
+  if (certificate === undefined || matching.length !== 1) {
+    throw new GitsignError(
+      "ERR_SIGNER",
+      "issuer and serial number of the signer name none of the certificates in the signature",
+    )
+  }
+  return certificate
+}
+
+/** Step 3. */
+function checkPayload(payload: Uint8Array | undefined, { eContent, signerInfo }: SignedData): Uint8Array {
+  const content = payload ?? eContent
+  if (content === undefined)
+    throw new GitsignError("ERR_CONTENT", "the signature is detached and there is nothing to verify it against")
+  if (payload !== undefined && eContent !== undefined && Buffer.compare(payload, eContent) !== 0) {
+    throw new GitsignError("ERR_CONTENT", "the signature carries another content than the one given")
+  }
+  if (Buffer.compare(createHash("sha256").update(content).digest(), signerInfo.messageDigest) !== 0) {
+    throw new GitsignError("ERR_CONTENT", "the object was changed after it was signed (the digest differs)")
+  }
+  return content
+}
+
+/**
+ * The log entry in attribute 57264.3.1, its body rebuilt; undefined when there is none.
+ *
+ * A prototype of 2023 used the number for a PrintableString; its signatures are verified like those in online mode.
+ */
+function embeddedEntry({ signerInfo }: SignedData, certificate: Certificate): TransparencyLogEntry | undefined {
+  const { unsignedAttrs } = signerInfo
+  for (const type of unsignedAttrs.keys()) {
+    if (type !== CMS_OID.transparencyLogEntry && type !== CMS_OID.timeStampToken && !PROTOTYPE_ATTRIBUTES.has(type)) {
+      throw new GitsignError("ERR_CMS", `unexpected unsigned attribute ${type}`)
+    }
+  }
+  if (!unsignedAttrs.has(CMS_OID.transparencyLogEntry)) return undefined
+  const value = single(unsignedAttrs, CMS_OID.transparencyLogEntry, "log entry attribute")
+  if (value[0] === PRINTABLE_STRING && [...PROTOTYPE_ATTRIBUTES].some((type) => unsignedAttrs.has(type)))
+    return undefined
+  const entry = decodeTransparencyLogEntry(
+    readAll(value, "log entry attribute", (r) => r.octetString("log entry attribute")),
+  )
+  // The Go gitsign stores 0.0.1 also for Rekor v2, whose checkpoints alone tell: only v1 origins end in a tree id.
+  const sharded = /^\S+ - \d+\n/.test(entry.inclusionProof?.checkpoint ?? "")
+  const version = sharded ? "0.0.1" : "0.0.2"
+  if (entry.kindVersion.kind !== "hashedrekord" || !["0.0.1", version].includes(entry.kindVersion.version)) {
+    throw new GitsignError("ERR_LOG_ENTRY", "the log entry is not a hashedrekord of this log")
+  }
+  const digest = createHash("sha256").update(signerInfo.signedAttrs).digest()
+  const canonicalizedBody = hashedRekordBody(
+    { digest, signature: signerInfo.signature, certificateDer: certificate.der },
+    version,
+  )
+  return { ...entry, kindVersion: { kind: "hashedrekord", version }, canonicalizedBody }
+}
+
+const PRINTABLE_STRING = 0x13
+const PROTOTYPE_ATTRIBUTES = new Set([0, 2, 3, 4, 5, 6, 7, 8].map((n) => `1.3.6.1.4.1.57264.3.${n}`))
+
+/** Steps 5 to 10 as they are asked for a git signature. */
+function sigstoreClaim(
+  cms: SignedData,
+  certificate: Certificate,
+  payload: Uint8Array,
+  signatureFile: Uint8Array,
+  options: VerifyOptions,
+  progress: Progress,
+): SigstoreClaim {
+  const { signerInfo } = cms
+  const embedded = embeddedEntry(cms, certificate)
+  if (embedded !== undefined) progress.mode = "offline"
+  const timestamps = signerInfo.unsignedAttrs.has(CMS_OID.timeStampToken)
+    ? [single(signerInfo.unsignedAttrs, CMS_OID.timeStampToken, "timestamp attribute")]
+    : []
+  const claim = { certificate, signed: signerInfo.signedAttrs, signature: signerInfo.signature, timestamps }
+  if (embedded !== undefined)
+    return { ...claim, logged: { entry: embedded, signature: signerInfo.signature, signed: [signerInfo.signedAttrs] } }
+  if (options.logEntry === undefined) return { ...claim, logged: undefined }
+  // Online mode logs a second signature by the same key, over the object id.
+  const objectIds = loggedObjectIds(payload, armorOf(signatureFile)).map((id) => Buffer.from(id, "ascii"))
+  return { ...claim, logged: { entry: options.logEntry, signature: undefined, signed: objectIds } }
+}
+
+/** The armored form of a signature, which is what object ids are made of. */
+const armorOf = (signature: Uint8Array): Uint8Array =>
+  signature[0] === 0x30 ? Buffer.from(encodePem(SIGNATURE_LABEL, signature), "latin1") : signature
+
+/**
+ * SHA-256 digests under which a log may hold the entry of an online-mode signature, likeliest first.
+ *
+ * @throws ERR_GIT_OBJECT when the payload is neither a commit nor a tag
+ */
+export const onlineDigests = (payload: Uint8Array, signature: Uint8Array): Uint8Array[] =>
+  loggedObjectIds(payload, armorOf(signature)).map(onlineDigest)
