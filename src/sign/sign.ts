@@ -1,0 +1,159 @@
+/**
+ * Makes a signature: a fresh key, a certificate for it, the CMS over the payload, a timestamp, a log entry. What comes
+ * out has passed the same verification that everyone else will apply to it.
+ *
+ * Pure but for the ports it is given; it has no clock of its own.
+ *
+ * @module
+ */
+
+import { createHash, generateKeyPair, type KeyObject, sign as signBytes } from "node:crypto"
+import { promisify } from "node:util"
+import { GitsignError } from "../errors.ts"
+import { CMS_OID, encodeSignedAttrs, encodeSignedData } from "../formats/cms.ts"
+import { encodeOctetString } from "../formats/der.ts"
+import { formatOfPayload, joinSignedObject, objectId } from "../formats/git-object.ts"
+import { encodeTransparencyLogEntry, type HashedRekord, type TransparencyLogEntry } from "../formats/log-entry.ts"
+import { encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
+import { type Signer, signerOf } from "../formats/signer.ts"
+import type { TrustedRoot } from "../formats/trusted-root.ts"
+import { type Certificate, isValidAt, parseCertificate } from "../formats/x509.ts"
+import { onlineDigest } from "../verify/log-entry.ts"
+import type { VerificationSummary } from "../verify/summary.ts"
+import { verifySignature } from "../verify/verify.ts"
+
+/** Asks a certificate authority to bind a key to the identity in a token. Certificates are DER, the leaf first. */
+export type IssueCertificate = (request: {
+  readonly identityToken: string
+  readonly publicKeyDer: Uint8Array
+  readonly publicKeyPem: string
+  /** ECDSA-Sig-Value over the subject, which the authority takes from the token. */
+  readonly signProofOfPossession: (subject: string) => Uint8Array
+}) => Promise<{ readonly certificates: readonly Uint8Array[] }>
+
+/** Puts an entry into a transparency log and returns it with its proofs. */
+export type LogEntryUpload = (entry: HashedRekord) => Promise<TransparencyLogEntry>
+
+/** Has a timestamp authority sign the time over a signature; returns the TimeStampToken. */
+export type Timestamp = (signature: Uint8Array) => Promise<Uint8Array>
+
+/** A key and its certificate, good for as many signatures as fit into the certificate's ten minutes. */
+export interface Credential {
+  readonly privateKey: KeyObject
+  readonly certificate: Certificate
+  readonly signer: Signer
+}
+
+/**
+ * Makes a fresh P-256 key and has it certified.
+ *
+ * @throws whatever the port throws; ERR_FULCIO when the certificate is not for this key
+ */
+export async function createCredential(identityToken: string, issueCertificate: IssueCertificate): Promise<Credential> {
+  const { privateKey, publicKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" })
+  const publicKeyDer = publicKey.export({ type: "spki", format: "der" })
+  const { certificates } = await issueCertificate({
+    identityToken,
+    publicKeyDer,
+    publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
+    signProofOfPossession: (subject) => signBytes("sha256", Buffer.from(subject, "utf8"), privateKey),
+  })
+  const [leaf] = certificates
+  if (leaf === undefined)
+    throw new GitsignError("ERR_FULCIO", "the certificate authority answered without a certificate")
+  const certificate = parseCertificate(leaf)
+  if (Buffer.compare(certificate.subjectPublicKeyInfo, publicKeyDer) !== 0) {
+    throw new GitsignError("ERR_FULCIO", "the certificate authority answered with a certificate for another key")
+  }
+  return { privateKey, certificate, signer: signerOf(certificate) }
+}
+
+/** What is to be signed, and how. */
+export interface SignRequest {
+  /** The object without its signature, as git hands it over. */
+  readonly payload: Uint8Array
+  readonly credential: Credential
+  /** False puts the payload into the signature. */
+  readonly detached: boolean
+  /** `offline` embeds the log entry of the signature; `online` logs the object id and embeds nothing. */
+  readonly mode: "offline" | "online"
+  /** The signer's clock. */
+  readonly signingTime: Date
+  /** What the finished signature is verified with. */
+  readonly trustedRoot: TrustedRoot
+  readonly logEntry: LogEntryUpload
+  readonly timestamp?: Timestamp | undefined
+}
+
+/** A signature that has been verified. */
+export interface SignOutcome {
+  /** The CMS, DER. */
+  readonly der: Uint8Array
+  /** The CMS as PEM `SIGNED MESSAGE`. */
+  readonly armored: string
+  readonly signer: Signer
+  readonly logEntry: TransparencyLogEntry
+  readonly signingTime: Date
+  readonly summary: VerificationSummary
+}
+
+/**
+ * Signs a payload and verifies the result; nothing is returned that does not verify.
+ *
+ * @throws whatever the ports throw; ERR_GIT_OBJECT for online mode over something that git would not sign;
+ * ERR_SELF_CHECK when the finished signature does not verify
+ */
+export async function sign(request: SignRequest): Promise<SignOutcome> {
+  const { payload, credential, mode, detached, trustedRoot } = request
+  const { certificate, privateKey, signer } = credential
+  const signingTime = new Date(Math.floor(request.signingTime.getTime() / 1000) * 1000)
+  const signedAttrs = encodeSignedAttrs(createHash("sha256").update(payload).digest(), signingTime)
+  const signature = signBytes("sha256", signedAttrs, privateKey)
+  const unsignedAttrs = new Map<string, Uint8Array>()
+  // Before the log entry: a timestamp that cannot be had must not leave an entry for a signature that nobody gets.
+  if (request.timestamp !== undefined) unsignedAttrs.set(CMS_OID.timeStampToken, await request.timestamp(signature))
+  const parts = { certificate, signedAttrs, signature, unsignedAttrs, eContent: detached ? undefined : payload }
+
+  let logEntry: TransparencyLogEntry
+  let der: Uint8Array
+  if (mode === "offline") {
+    const digest = createHash("sha256").update(signedAttrs).digest()
+    logEntry = await request.logEntry({ digest, signature, certificateDer: certificate.der })
+    unsignedAttrs.set(CMS_OID.transparencyLogEntry, encodeOctetString(encodeTransparencyLogEntry(logEntry)))
+    der = encodeSignedData(parts)
+  } else {
+    der = encodeSignedData(parts)
+    const id = objectIdToBe(payload, der)
+    logEntry = await request.logEntry({
+      digest: onlineDigest(id),
+      signature: signBytes("sha256", Buffer.from(id, "ascii"), privateKey),
+      certificateDer: certificate.der,
+    })
+  }
+
+  const summary = verifySignature(
+    { payload: detached ? payload : undefined, signature: der },
+    // In offline mode the embedded entry counts and nothing else.
+    { trustedRoot, logEntry: mode === "online" ? logEntry : undefined },
+  )
+  if (summary.verdict !== "verified") {
+    const { error } = summary
+    const clock = isValidAt(certificate, signingTime) ? "" : `; this machine's clock says ${signingTime.toISOString()}`
+    throw new GitsignError(
+      "ERR_SELF_CHECK",
+      `the finished signature does not verify: ${error?.message} [${error?.code}]${clock}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  return { der, armored: encodePem(SIGNATURE_LABEL, der), signer, logEntry, signingTime, summary }
+}
+
+/** The id of the object that git will write: it inserts the armored signature into the payload. */
+function objectIdToBe(payload: Uint8Array, der: Uint8Array): string {
+  const { type, objectFormat } = formatOfPayload(payload)
+  const header = type === "tag" ? "appended" : objectFormat === "sha1" ? "gpgsig" : "gpgsig-sha256"
+  const armored = Buffer.from(encodePem(SIGNATURE_LABEL, der), "latin1")
+  return objectId(type, joinSignedObject(payload, armored, header), objectFormat)
+}
