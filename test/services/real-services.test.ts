@@ -1,0 +1,102 @@
+/**
+ * The clients against real Sigstore services, where the environment names them: GITSIGN_TEST_ISSUER (an issuer that logs
+ * everybody in at once), GITSIGN_TEST_FULCIO, GITSIGN_TEST_REKOR and GITSIGN_TEST_TSA.
+ *
+ * @module
+ */
+
+import { createHash, randomBytes, sign } from "node:crypto"
+import { describe, expect, test } from "vitest"
+import { hashedRekordBody } from "../../src/formats/log-entry.ts"
+import { leafHash, rootFromInclusionProof } from "../../src/formats/merkle.ts"
+import { parseTimeStampToken } from "../../src/formats/tsp.ts"
+import { createFulcioClient } from "../../src/services/fulcio.ts"
+import { getIdentityToken } from "../../src/services/oidc/provider.ts"
+import { createRekorClient } from "../../src/services/rekor.ts"
+import { createTimestampAuthority } from "../../src/services/timestamp-authority.ts"
+import { testKey } from "./certificates.ts"
+import { httpServer, testClient } from "./loopback.ts"
+
+const {
+  GITSIGN_TEST_ISSUER: issuer = "",
+  GITSIGN_TEST_FULCIO: fulcio = "",
+  GITSIGN_TEST_REKOR: rekor = "",
+  GITSIGN_TEST_TSA: tsa = "",
+} = process.env
+
+const key = testKey()
+const now = () => new Date()
+
+/** A certificate for `key` by logging in and asking the Fulcio at `url`. */
+async function certificate(url: string): Promise<readonly Uint8Array[]> {
+  const http = testClient({ timeoutMs: 10_000 })
+  const openBrowser = async (address: string) => void (await fetch(address))
+  const options = { env: {}, http, now, interactive: true, issuer, clientID: "sigstore", notify: () => undefined }
+  const { token } = await getIdentityToken({ ...options, openBrowser, tokenProvider: "interactive" })
+  const { certificates } = await createFulcioClient({ url, http, now })({
+    identityToken: token,
+    publicKeyPem: key.publicKeyPem,
+    publicKeyDer: key.publicKeyDer,
+    signProofOfPossession: (subject) => sign("sha256", Buffer.from(subject), key.privateKey),
+  })
+  return certificates
+}
+
+describe.skipIf(issuer === "" || fulcio === "")("Fulcio", () => {
+  test("issues a certificate with the v2 API", async () => {
+    expect((await certificate(fulcio)).length).toBeGreaterThan(1)
+  })
+
+  test("issues a certificate with the v1 API", async () => {
+    // In front of the real one, a server that has no v2 API.
+    const old = await httpServer(async ({ path, method, headers, body }) => {
+      if (!path.startsWith("/api/v1/")) return { status: 501 }
+      const { authorization = "" } = headers
+      const sent = { "content-type": "application/json", authorization }
+      const response = await fetch(fulcio + path, { method, headers: sent, body: new Uint8Array(body) })
+      return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+    })
+    expect((await certificate(old.url)).length).toBeGreaterThan(1)
+    expect(old.seen.map(({ path }) => path)).toEqual(["/api/v2/signingCert", "/api/v1/signingCert"])
+  })
+})
+
+describe.skipIf(issuer === "" || fulcio === "" || rekor === "")("Rekor", () => {
+  test("logs an entry, finds it again, and proves it", { timeout: 30_000 }, async () => {
+    const [certificateDer = Buffer.alloc(0)] = await certificate(fulcio)
+    const data = randomBytes(32)
+    const digest = createHash("sha256").update(data).digest()
+    const entry = { digest, signature: sign("sha256", data, key.privateKey), certificateDer }
+    const log = createRekorClient({ url: rekor, http: testClient({ timeoutMs: 10_000 }) })
+    const query = { digestCandidates: [digest], certificateDer }
+    expect(await log.findLogEntry(query)).toBeUndefined()
+
+    const uploaded = await log.uploadLogEntry(entry)
+    expect(uploaded.canonicalizedBody).toEqual(hashedRekordBody(entry, "0.0.1"))
+    const proof = uploaded.inclusionProof
+    if (proof === undefined) return expect.unreachable("no inclusion proof")
+    const root = rootFromInclusionProof(
+      proof.logIndex,
+      proof.treeSize,
+      leafHash(uploaded.canonicalizedBody),
+      proof.hashes,
+    )
+    expect(root).toEqual(proof.rootHash)
+
+    expect((await log.uploadLogEntry(entry)).logIndex).toBe(uploaded.logIndex)
+    expect((await log.findLogEntry(query))?.logIndex).toBe(uploaded.logIndex)
+    expect(await log.searchByCertificate(certificateDer)).toHaveLength(1)
+    expect((await log.logInfo()).treeSize).toBeGreaterThanOrEqual(proof.treeSize)
+    await expect(log.uploadLogEntry({ ...entry, digest: Buffer.alloc(32) })).rejects.toMatchObject({
+      code: "ERR_REKOR",
+    })
+  })
+})
+
+describe.skipIf(tsa === "")("the timestamp authority", () => {
+  test("stamps a signature", async () => {
+    const token = await createTimestampAuthority({ url: tsa, http: testClient() })(Buffer.from("signature"))
+    const { genTime } = parseTimeStampToken(token).tstInfo
+    expect(Math.abs(genTime.getTime() - Date.now())).toBeLessThan(60_000)
+  })
+})
