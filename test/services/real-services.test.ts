@@ -1,28 +1,54 @@
 /**
- * The clients against real Sigstore services, where the environment names them: GITSIGN_TEST_ISSUER (an issuer that logs
- * everybody in at once), GITSIGN_TEST_FULCIO, GITSIGN_TEST_REKOR and GITSIGN_TEST_TSA.
+ * The clients against a whole Sigstore: the sandbox, or the servers that the environment names with GITSIGN_TEST_ISSUER (an
+ * issuer that logs everybody in at once), GITSIGN_TEST_FULCIO, GITSIGN_TEST_REKOR and GITSIGN_TEST_TSA.
  *
  * @module
  */
 
 import { createHash, randomBytes, sign } from "node:crypto"
-import { describe, expect, test } from "vitest"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { hashedRekordBody } from "../../src/formats/log-entry.ts"
 import { leafHash, rootFromInclusionProof } from "../../src/formats/merkle.ts"
 import { parseTimeStampToken } from "../../src/formats/tsp.ts"
+import { type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts"
 import { createFulcioClient } from "../../src/services/fulcio.ts"
+import type { HttpClient } from "../../src/services/http.ts"
 import { getIdentityToken } from "../../src/services/oidc/provider.ts"
 import { createRekorClient } from "../../src/services/rekor.ts"
 import { createTimestampAuthority } from "../../src/services/timestamp-authority.ts"
 import { testKey } from "./certificates.ts"
 import { httpServer, testClient } from "./loopback.ts"
 
-const {
-  GITSIGN_TEST_ISSUER: issuer = "",
-  GITSIGN_TEST_FULCIO: fulcio = "",
-  GITSIGN_TEST_REKOR: rekor = "",
-  GITSIGN_TEST_TSA: tsa = "",
-} = process.env
+let issuer: string
+let fulcio: string
+let rekor: string
+let tsa: string
+/** Undefined where the environment names other servers. */
+let sandbox: Sandbox | undefined
+
+beforeAll(async () => {
+  const { GITSIGN_TEST_ISSUER, GITSIGN_TEST_FULCIO, GITSIGN_TEST_REKOR, GITSIGN_TEST_TSA } = process.env
+  if (GITSIGN_TEST_ISSUER && GITSIGN_TEST_FULCIO && GITSIGN_TEST_REKOR && GITSIGN_TEST_TSA) {
+    issuer = GITSIGN_TEST_ISSUER
+    fulcio = GITSIGN_TEST_FULCIO
+    rekor = GITSIGN_TEST_REKOR
+    tsa = GITSIGN_TEST_TSA
+    return
+  }
+  sandbox = await startSandbox({ directory: mkdtempSync(join(tmpdir(), "gitsign-services-")) })
+  issuer = sandbox.urls.issuer
+  fulcio = sandbox.urls.fulcio
+  rekor = sandbox.urls.rekor
+  tsa = sandbox.urls.timestamp
+})
+
+afterAll(async () => {
+  await sandbox?.close()
+  if (sandbox !== undefined) rmSync(sandbox.directory, { recursive: true, force: true })
+})
 
 const key = testKey()
 const now = () => new Date()
@@ -30,9 +56,7 @@ const now = () => new Date()
 /** A certificate for `key` by logging in and asking the Fulcio at `url`. */
 async function certificate(url: string): Promise<readonly Uint8Array[]> {
   const http = testClient({ timeoutMs: 10_000 })
-  const openBrowser = async (address: string) => void (await fetch(address))
-  const options = { env: {}, http, now, interactive: true, issuer, clientID: "sigstore", notify: () => undefined }
-  const { token } = await getIdentityToken({ ...options, openBrowser, tokenProvider: "interactive" })
+  const token = await identityToken(http)
   const { certificates } = await createFulcioClient({ url, http, now })({
     identityToken: token,
     publicKeyPem: key.publicKeyPem,
@@ -42,7 +66,16 @@ async function certificate(url: string): Promise<readonly Uint8Array[]> {
   return certificates
 }
 
-describe.skipIf(issuer === "" || fulcio === "")("Fulcio", () => {
+/** A token of the sandbox, or a login at an issuer that asks nothing. */
+async function identityToken(http: HttpClient): Promise<string> {
+  if (sandbox !== undefined) return sandbox.token({ email: "dev@example.com" })
+  const openBrowser = async (address: string) => void (await fetch(address))
+  const options = { env: {}, http, now, interactive: true, issuer, clientID: "sigstore", notify: () => undefined }
+  const { token } = await getIdentityToken({ ...options, openBrowser, tokenProvider: "interactive" })
+  return token
+}
+
+describe("Fulcio", () => {
   test("issues a certificate with the v2 API", async () => {
     expect((await certificate(fulcio)).length).toBeGreaterThan(1)
   })
@@ -61,7 +94,7 @@ describe.skipIf(issuer === "" || fulcio === "")("Fulcio", () => {
   })
 })
 
-describe.skipIf(issuer === "" || fulcio === "" || rekor === "")("Rekor", () => {
+describe("Rekor", () => {
   test("logs an entry, finds it again, and proves it", { timeout: 30_000 }, async () => {
     const [certificateDer = Buffer.alloc(0)] = await certificate(fulcio)
     const data = randomBytes(32)
@@ -93,7 +126,7 @@ describe.skipIf(issuer === "" || fulcio === "" || rekor === "")("Rekor", () => {
   })
 })
 
-describe.skipIf(tsa === "")("the timestamp authority", () => {
+describe("the timestamp authority", () => {
   test("stamps a signature", async () => {
     const token = await createTimestampAuthority({ url: tsa, http: testClient() })(Buffer.from("signature"))
     const { genTime } = parseTimeStampToken(token).tstInfo

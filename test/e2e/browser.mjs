@@ -1,0 +1,38 @@
+// Stands in for a person with a browser: opens the login address, fills in the form, follows every redirect.
+// Usage: node browser.mjs continue|deny|never EMAIL URL
+const [answer, email, first] = process.argv.slice(2)
+const cookies = new Map()
+
+async function visit(address, init = {}) {
+  let url = new URL(address)
+  let options = init
+  for (let i = 0; i < 20; i++) {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ")
+    const response = await fetch(url, { ...options, redirect: "manual", headers: { ...options.headers, cookie } })
+    for (const line of response.headers.getSetCookie()) {
+      const [name, ...value] = line.split(";")[0].split("=")
+      cookies.set(name, value.join("="))
+    }
+    const location = response.headers.get("location")
+    if (location === null) return { url, html: await response.text() }
+    url = new URL(location, url)
+    options = {}
+  }
+  throw new Error("too many redirects")
+}
+
+if (answer !== "never") {
+  const { url, html } = await visit(first)
+  const action = /<form[^>]*action="([^"]*)"/.exec(html)?.[1]
+  if (action !== undefined) {
+    const target = new URL(
+      action.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code))),
+      url,
+    )
+    await visit(target, {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: new URLSearchParams({ email, answer }).toString(),
+    })
+  }
+}
