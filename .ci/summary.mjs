@@ -10,7 +10,8 @@ for (const file of process.argv.slice(2)) {
   // A file that cannot even be loaded has no tests to count as failed.
   failed += Math.max(report.numFailedTests, report.success ? 0 : 1)
   for (const { assertionResults } of report.testResults) {
-    for (const { status, fullName } of assertionResults) if (status !== "passed" && status !== "failed") skipped.push(fullName)
+    for (const { status, fullName } of assertionResults)
+      if (status !== "passed" && status !== "failed") skipped.push(fullName)
   }
 }
 for (const name of new Set(skipped)) console.log(`skipped: ${name}`)

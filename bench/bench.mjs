@@ -6,7 +6,9 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 
 if (process.env.NODE_EXTRA_CA_CERTS !== undefined) {
-  console.error("bench: unset NODE_EXTRA_CA_CERTS first; a large bundle in it costs every Node process tens of milliseconds")
+  console.error(
+    "bench: unset NODE_EXTRA_CA_CERTS first; a large bundle in it costs every Node process tens of milliseconds",
+  )
   process.exit(2)
 }
 const runs = Number(process.argv[2] ?? 15)
@@ -56,14 +58,16 @@ try {
     return repository
   }
   const plain = repositoryFor("plain")
-  const commit = (repository, ...args) => run(repository, "git", [...args, "commit", "--quiet", "--allow-empty", "-m", "x"])
+  const commit = (repository, ...args) =>
+    run(repository, "git", [...args, "commit", "--quiet", "--allow-empty", "-m", "x"])
   add("git commit", "unsigned", () => commit(plain))
   add("git verify-commit", "nothing to do (git cat-file)", () => run(plain, "git", ["cat-file", "commit", "HEAD"]))
   for (const [name, program] of Object.entries(programs)) {
     const repository = repositoryFor(name)
     const settings = ["-c", "gpg.format=x509", "-c", `gpg.x509.program=${program}`]
     const mode = { GITSIGN_REKOR_MODE: "offline" }
-    const signed = () => run(repository, "git", [...settings, "commit", "--quiet", "--allow-empty", "-S", "-m", "x"], mode)
+    const signed = () =>
+      run(repository, "git", [...settings, "commit", "--quiet", "--allow-empty", "-S", "-m", "x"], mode)
     add("git commit", `signed by ${name}: key, certificate, log entry, own check`, signed)
     add("git verify-commit", name, () => run(repository, "git", [...settings, "verify-commit", "HEAD"], mode))
   }
@@ -78,7 +82,9 @@ try {
   console.log(`medians of ${runs} runs, Node ${process.version}, NODE_EXTRA_CA_CERTS unset, sandbox on this machine\n`)
   let group = ""
   let base = 1
-  for (const [key, { times }] of Object.entries(cases).sort(([a], [b]) => a.split("|")[0].localeCompare(b.split("|")[0]))) {
+  for (const [key, { times }] of Object.entries(cases).sort(([a], [b]) =>
+    a.split("|")[0].localeCompare(b.split("|")[0]),
+  )) {
     const [heading, name] = key.split("|")
     const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]
     if (heading !== group) {
