@@ -1,0 +1,73 @@
+/**
+ * The command line for people: every verb that git does not call. Loaded only when one is asked for.
+ *
+ * @module
+ */
+
+import { Command, CommanderError } from "commander"
+import { GitsignError } from "../errors.ts"
+import { completionCommand } from "./completion.ts"
+import { helpCommand } from "./help.ts"
+import type { CommandIo } from "./io.ts"
+import type { Messages } from "./messages.ts"
+import { sandboxCommand } from "./sandbox.ts"
+import { showCommand } from "./show.ts"
+import { verifyCommand } from "./verify.ts"
+import { verifyTagCommand } from "./verify-tag.ts"
+import { versionText } from "./version.ts"
+
+/**
+ * Runs one verb and returns 0.
+ *
+ * @throws ERR_USAGE for arguments that make no sense, and whatever the verb throws
+ */
+export async function runCommandLine(argv: readonly string[], io: CommandIo, messages: Messages): Promise<number> {
+  const logged: CommandIo = { ...io, stderr: (text) => messages.write(text) }
+  const program = buildProgram(logged, messages)
+  try {
+    await program.parseAsync(argv.length === 0 ? ["help"] : argv, { from: "user" })
+    return 0
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return 0
+    throw new GitsignError("ERR_USAGE", error.message.replace(/^error: /, "").replace(/\n/g, " "))
+  }
+}
+
+/** The tree of all verbs, from which help and completion are made. */
+function buildProgram(io: CommandIo, messages: Messages): Command {
+  const program = new Command("gitsign")
+    .description("Sign git commits and tags with your OpenID identity instead of a key")
+    .usage("<command> [options]")
+    .helpCommand(false)
+    .helpOption("-h, --help", "show this help")
+  program.addCommand(verifyCommand(io, messages))
+  program.addCommand(verifyTagCommand(io, messages))
+  program.addCommand(showCommand(io))
+  program.addCommand(sandboxCommand(io))
+  program.addCommand(new Command("version").description("print the version").action(() => io.stdout(versionText())))
+  program.addCommand(completionCommand(io))
+  program.addCommand(helpCommand(io))
+  program.addHelpText("after", GIT_HELP)
+  for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: (text) => io.stdout(text), writeErr: () => undefined })
+      .showSuggestionAfterError(true)
+  }
+  return program
+}
+
+const GIT_HELP = `
+As git calls it:
+  gitsign --status-fd=2 -bsau KEY            sign stdin
+  gitsign --status-fd=1 --verify FILE -      verify the signature in FILE over stdin
+
+Set up git for it:
+  $ git config --global gpg.format x509
+  $ git config --global gpg.x509.program gitsign
+  $ git commit -S -m "signed"
+
+Exit status: 0 done or verified, 1 not verified, 2 wrong usage or configuration,
+             3 could not be done or checked now, 70 a defect of gitsign
+`

@@ -1,0 +1,37 @@
+/**
+ * `gitsign help`: of the program, of one verb, and of the settings.
+ *
+ * @module
+ */
+
+import { Argument, Command, Option } from "commander"
+import { configHelp, configTable } from "../config.ts"
+import { GitsignError } from "../errors.ts"
+import type { CommandIo } from "./io.ts"
+
+/** Adds the examples that every verb's help ends with. */
+export const withExamples = (command: Command, examples: readonly string[]): Command =>
+  command.addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}\n`).join("")}`)
+
+/** The verb `help`. */
+export function helpCommand(io: CommandIo): Command {
+  const command = new Command("help")
+    .description("show the help of a command, or of the settings (config)")
+    .addArgument(new Argument("[topic...]", "a command, or config"))
+    .addOption(new Option("--markdown", "print the table of settings in Markdown").hideHelp())
+    .action((topic: string[], options: { markdown?: boolean }) => {
+      if (topic[0] === "config" && topic.length === 1) return io.stdout(options.markdown ? configTable() : configHelp())
+      find(command.parent ?? command, topic).outputHelp()
+    })
+  return withExamples(command, ["gitsign help verify", "gitsign help config"])
+}
+
+function find(root: Command, names: readonly string[]): Command {
+  let command = root
+  for (const name of names) {
+    const next = command.commands.find((one) => one.name() === name)
+    if (next === undefined) throw new GitsignError("ERR_USAGE", `there is no help on ${names.join(" ")}`)
+    command = next
+  }
+  return command
+}

@@ -1,0 +1,77 @@
+/**
+ * Gets the identity token for a signature: what the surroundings have, else a login of the person at the terminal.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { type Config, URL_PLACEHOLDER } from "../config.ts"
+import { GitsignError } from "../errors.ts"
+import type { HttpClient } from "../services/http.ts"
+import { getIdentityToken, type IdentityToken } from "../services/oidc/provider.ts"
+import { reasonOf } from "./io.ts"
+import type { Person } from "./person.ts"
+
+/** What a login works with. */
+export interface LoginTools {
+  readonly config: Config
+  readonly env: NodeJS.ProcessEnv
+  readonly http: HttpClient
+  readonly person: Person
+  readonly now: () => Date
+}
+
+/**
+ * The identity token, well-formed and valid now by this machine's clock.
+ *
+ * @throws whatever `getIdentityToken` throws; ERR_CONFIG when gitsign.clientSecretFile cannot be read
+ */
+export function identityTokenFor({ config, env, http, person, now }: LoginTools): Promise<IdentityToken> {
+  const { urlOpener, clientSecretFile } = config
+  return getIdentityToken({
+    env,
+    http,
+    now,
+    tokenProvider: config.tokenProvider,
+    interactive: person.isThere || urlOpener !== undefined || hasDesktop(env),
+    issuer: config.issuer,
+    clientID: config.clientID,
+    clientSecret: clientSecretFile === undefined ? undefined : readSecret(clientSecretFile),
+    connectorID: config.connectorID,
+    redirectURL: config.redirectURL,
+    notify: (loginUrl) => person.show(`gitsign: log in at this address, if no browser opens:\n  ${loginUrl}\n`),
+    openBrowser: urlOpener && ((loginUrl) => openWith(urlOpener, loginUrl)),
+    // As in the Go program: a login page where one still has to choose must not close itself.
+    autocloseSeconds: config.autoclose && config.connectorID !== undefined ? config.autocloseTimeout : undefined,
+  })
+}
+
+/** Editors start git without a terminal on a desktop where a browser can be opened; CI and remote shells have none. */
+const hasDesktop = (env: NodeJS.ProcessEnv): boolean =>
+  !env.CI &&
+  !env.SSH_CONNECTION &&
+  (process.platform === "darwin" || process.platform === "win32" || Boolean(env.DISPLAY || env.WAYLAND_DISPLAY))
+
+function readSecret(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim()
+  } catch (cause) {
+    throw new GitsignError("ERR_CONFIG", `gitsign.clientSecretFile ${file} cannot be read: ${reasonOf(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** Runs the configured command with the address in its place; no shell sees it. */
+function openWith(command: readonly string[], loginUrl: string): Promise<void> {
+  const [program = "", ...args] = command.map((word) => word.replaceAll(URL_PLACEHOLDER, () => loginUrl))
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { detached: true, stdio: "ignore", windowsHide: true })
+    child.on("error", reject)
+    child.on("spawn", () => {
+      child.unref()
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,40 @@
+/**
+ * `gitsign show`: what a commit or tag and its signature say, as an in-toto statement. It verifies nothing.
+ *
+ * @module
+ */
+
+import { Command } from "commander"
+import { GitsignError } from "../errors.ts"
+import { describeObject } from "../formats/predicate.ts"
+import { readOneObject } from "../git/objects.ts"
+import { runGit } from "../git/run.ts"
+import { withExamples } from "./help.ts"
+import type { CommandIo } from "./io.ts"
+import { jsonText } from "./printable.ts"
+
+/** The verb `show`. */
+export function showCommand(io: CommandIo): Command {
+  const command = new Command("show")
+    .description("print a commit or tag and its signature as an in-toto statement, unverified")
+    .argument("[revision]", "the commit or tag", "HEAD")
+    .option("-r, --remote <name>", "the remote whose address names the repository in the statement", "origin")
+    .action((revision: string, { remote }: { remote: string }) => show(io, revision, remote))
+  return withExamples(command, ["gitsign show", "gitsign show --remote=upstream v1.0"])
+}
+
+async function show(io: CommandIo, revision: string, remote: string): Promise<void> {
+  const { type, id, raw } = await readOneObject(io, revision)
+  if (type !== "commit" && type !== "tag") {
+    throw new GitsignError("ERR_GIT", `${revision} is a ${type}, neither a commit nor a tag`)
+  }
+  const statement = describeObject(type, raw, id.length === 40 ? "sha1" : "sha256", await remoteAddress(io, remote))
+  io.stdout(jsonText(statement))
+}
+
+/** The first address of a remote without the password that may be in it; "" when there is no such remote. */
+async function remoteAddress(io: CommandIo, remote: string): Promise<string> {
+  const { stdout } = await runGit(io, ["config", "-z", "--get-all", `remote.${remote}.url`])
+  const [address = ""] = stdout.toString("utf8").split("\0")
+  return address.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*:[^/@]*@/i, "$1")
+}

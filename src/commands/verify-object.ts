@@ -1,0 +1,112 @@
+/**
+ * Verifies one object of the repository and reports it; what `gitsign verify` and `gitsign verify-tag` have in common.
+ *
+ * @module
+ */
+
+import { GitsignError, isGitsignError } from "../errors.ts"
+import { parseSignedObject, type SignedObject } from "../formats/git-object.ts"
+import type { Signer } from "../formats/signer.ts"
+import type { GitObject } from "../git/objects.ts"
+import { identityCheck, namesSigner } from "../policy/identity.ts"
+import { STEPS } from "../verify/steps.ts"
+import type { VerificationSummary } from "../verify/summary.ts"
+import type { VerifyOptions } from "../verify/verify.ts"
+import { acceptingCommand, identityFlagsOf, type VerifyFlags } from "./identity-options.ts"
+import type { CommandIo } from "./io.ts"
+import type { Messages } from "./messages.ts"
+import { printableLines } from "./printable.ts"
+import { loadConfig, trustOf } from "./settings.ts"
+import { verdictJson } from "./verdict-json.ts"
+import { signerText, verdictText } from "./verdict-text.ts"
+import { verifyWithLog } from "./verification.ts"
+
+/** One call of `verify` or `verify-tag`. */
+export interface VerifyCall {
+  readonly verb: "verify" | "verify-tag"
+  /** The revision or the tag's name, as given. */
+  readonly name: string
+  readonly flags: VerifyFlags
+  readonly io: CommandIo
+  readonly messages: Messages
+  /** Reads the object; asked for after the flags were found in order. */
+  readonly read: () => Promise<GitObject & { readonly type: "commit" | "tag" }>
+  /** Refuses the object for more than its signature. */
+  readonly check?: (object: SignedObject) => void
+}
+
+/**
+ * Verifies the object, prints the result to stdout and returns when it is verified.
+ *
+ * @throws the reason when it is not verified or could not be checked; ERR_IDENTITY_REQUIRED, ERR_PATTERN, ERR_CONFIG,
+ * ERR_TRUSTED_ROOT, ERR_GIT
+ */
+export async function verifyObject(call: VerifyCall): Promise<void> {
+  const { flags, io, messages, name } = call
+  const config = await loadConfig(io, messages)
+  const options: VerifyOptions = {
+    trustedRoot: trustOf(config, flags.trustedRoot),
+    ignoreSct: flags.insecureIgnoreSct,
+    authorize: await authorizeOf(call),
+  }
+  const object = await call.read()
+  const summary = await verifyRaw(call, object, (signed) =>
+    verifyWithLog(signed, options, { rekor: config.rekor, env: io.env }),
+  )
+  const verified = { type: object.type, id: object.id, name }
+  if (flags.format === "json") io.stdout(verdictJson(verified, summary, !flags.anyIdentity))
+  if (summary.error !== undefined) throw summary.error
+  if (flags.format === "text") io.stdout(printableLines(`${object.type} ${object.id}\n${verdictText(summary)}`))
+}
+
+async function verifyRaw(
+  call: VerifyCall,
+  object: GitObject & { readonly type: "commit" | "tag" },
+  verify: (signed: { payload: Uint8Array; signature: Uint8Array }) => Promise<VerificationSummary>,
+): Promise<VerificationSummary> {
+  try {
+    const signed = parseSignedObject(object.type, object.raw, object.id.length === 40 ? "sha1" : "sha256")
+    call.check?.(signed)
+    const { payload, signature } = signed
+    if (signature === undefined) throw new GitsignError("ERR_NOT_SIGNED", `${object.type} ${object.id} is not signed`)
+    return await verify({ payload, signature })
+  } catch (error) {
+    if (!isGitsignError(error) || error.exitStatus !== 1) throw error
+    return refusal(error)
+  }
+}
+
+/** The result for an object that was refused before there was a signature to verify. */
+const refusal = (error: GitsignError): VerificationSummary => ({
+  verdict: "failed",
+  error,
+  notAllowed: false,
+  steps: STEPS.map((step) => ({ step, outcome: "not checked" })),
+  signer: undefined,
+  mode: "online",
+  logged: undefined,
+  timestamps: [],
+  claimedSigningTime: undefined,
+})
+
+async function authorizeOf(call: VerifyCall): Promise<VerifyOptions["authorize"]> {
+  const { flags, messages } = call
+  const asked = identityFlagsOf(flags)
+  const check = await identityCheck(asked)
+  if (namesSigner(asked)) {
+    if (flags.anyIdentity)
+      throw new GitsignError("ERR_USAGE", "--any-identity contradicts the identity that is asked for")
+    return check
+  }
+  if (!flags.anyIdentity) return (signer) => check(signer) ?? identityRequired(call, signer)
+  messages.say("warning: --any-identity accepts whoever signed; this proves only that somebody did")
+  return check
+}
+
+/** Everything else was in order: says who signed, and how to accept exactly them. */
+function identityRequired({ verb, flags, name }: VerifyCall, signer: Signer): GitsignError {
+  const message = `signed by ${signerText(signer)}, and you have not said whom to expect`
+  return new GitsignError("ERR_IDENTITY_REQUIRED", message, {
+    hint: `accept this signer with: ${acceptingCommand(verb, flags, name, signer)}`,
+  })
+}

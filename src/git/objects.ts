@@ -1,0 +1,140 @@
+/**
+ * Reads git objects as stored, many from one process (git-cat-file(1), `--batch`).
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto"
+import { GitsignError } from "../errors.ts"
+import { collectStderr, type GitContext, startError, startGit } from "./run.ts"
+
+/** One object, its bytes exactly as they are hashed and signed. */
+export interface GitObject {
+  readonly type: "commit" | "tag" | "tree" | "blob"
+  /** 40 hex digits in a SHA-1 repository, 64 in a SHA-256 repository. */
+  readonly id: string
+  /** The content without git's `type size NUL` header. */
+  readonly raw: Buffer
+}
+
+/** Commits and tags are small; what is larger than this was not made to be signed. 64 MiB. */
+const MAX_OBJECT_BYTES = 64 * 1024 * 1024
+
+/**
+ * Reads the objects that the revisions name, in their order, from one git process. The id of each object is computed
+ * again from its bytes, since git does not do so when it reads: what is verified is what the id stands for.
+ *
+ * The revisions go to git's stdin, never into its arguments, so none can be taken for an option. One that names nothing
+ * ends the reading; what was read before stays good.
+ *
+ * @throws ERR_GIT when a revision names nothing or is ambiguous, or an object is damaged or larger than 64 MiB
+ */
+export async function* readObjects(context: GitContext, revisions: readonly string[]): AsyncGenerator<GitObject> {
+  for (const revision of revisions) {
+    if (/[\n\0]/.test(revision)) throw new GitsignError("ERR_GIT", "a revision cannot hold a line feed or a NUL")
+  }
+  const child = startGit(context, ["cat-file", "--batch", "--buffer"])
+  const stderr = collectStderr(child)
+  const ended = new Promise<unknown>((resolve) => {
+    child.on("error", (error) => resolve(startError(error)))
+    child.on("close", () => resolve(undefined))
+  })
+  // git may end before it has read everything; that shows in its answers.
+  child.stdin.on("error", () => undefined)
+  child.stdin.end(revisions.map((revision) => `${revision}\n`).join(""))
+  const reader = new ByteReader(child.stdout)
+  try {
+    for (const revision of revisions) {
+      const object = await readObject(reader, revision)
+      if (object === undefined) {
+        const reason = (await ended) ?? new GitsignError("ERR_GIT", stderr() || `git did not read ${revision}`)
+        throw reason
+      }
+      yield object
+    }
+  } finally {
+    // Also when the caller stops early: git must not wait for a reader that is gone.
+    child.kill()
+  }
+}
+
+/**
+ * Reads the one object that `revision` names.
+ *
+ * @throws ERR_GIT as {@link readObjects}
+ */
+export async function readOneObject(context: GitContext, revision: string): Promise<GitObject> {
+  for await (const object of readObjects(context, [revision])) return object
+  throw new GitsignError("ERR_BUG", "git neither answered nor failed")
+}
+
+/** Reads one answer of git: `id SP type SP size LF content LF`; undefined when the stream ends before it is complete. */
+async function readObject(reader: ByteReader, revision: string): Promise<GitObject | undefined> {
+  const header = await reader.line()
+  if (header === undefined) return undefined
+  const [, id, type, size] = /^([0-9a-f]{40,64}) (commit|tag|tree|blob) (\d+)$/.exec(header) ?? []
+  if (id === undefined || type === undefined || size === undefined) throw noObject(revision, header)
+  if (Number(size) > MAX_OBJECT_BYTES) {
+    throw new GitsignError("ERR_GIT", `${type} ${id} is larger than ${MAX_OBJECT_BYTES} bytes`)
+  }
+  const raw = await reader.bytes(Number(size))
+  if (raw === undefined || (await reader.bytes(1)) === undefined) return undefined
+  const hash = createHash(id.length === 40 ? "sha1" : "sha256").update(`${type} ${size}\0`)
+  if (hash.update(raw).digest("hex") !== id) {
+    throw new GitsignError("ERR_GIT", `the repository is damaged: ${type} ${id} holds bytes of another object`)
+  }
+  return { type: type as GitObject["type"], id, raw }
+}
+
+function noObject(revision: string, header: string): GitsignError {
+  if (header.endsWith(" ambiguous")) {
+    return new GitsignError("ERR_GIT", `${revision} is the beginning of more than one object id`, {
+      hint: "give more digits of the id",
+    })
+  }
+  const [, name = revision, type] = /^(.*)\^\{(commit|tag)\}$/s.exec(revision) ?? []
+  const what = type === undefined ? name : `${type} ${name}`
+  return new GitsignError("ERR_GIT", `there is no ${what} in this repository`, {
+    hint: "see what is there with: git log",
+  })
+}
+
+/** Takes lines and counted bytes from a stream, and no more chunks than these need. */
+class ByteReader {
+  readonly #chunks: AsyncIterator<Buffer>
+  #rest: Buffer = Buffer.alloc(0)
+
+  constructor(stream: NodeJS.ReadableStream) {
+    this.#chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  }
+
+  /** Text up to the next line feed, without it. */
+  async line(): Promise<string | undefined> {
+    for (;;) {
+      const end = this.#rest.indexOf(10)
+      if (end >= 0) return this.#take(end + 1).toString("utf8", 0, end)
+      const next = await this.#chunks.next()
+      if (next.done) return undefined
+      this.#rest = Buffer.concat([this.#rest, next.value])
+    }
+  }
+
+  async bytes(count: number): Promise<Buffer | undefined> {
+    const chunks = [this.#rest]
+    let size = this.#rest.length
+    while (size < count) {
+      const next = await this.#chunks.next()
+      if (next.done) return undefined
+      chunks.push(next.value)
+      size += next.value.length
+    }
+    this.#rest = chunks.length === 1 ? this.#rest : Buffer.concat(chunks)
+    return this.#take(count)
+  }
+
+  #take(count: number): Buffer {
+    const taken = this.#rest.subarray(0, count)
+    this.#rest = this.#rest.subarray(count)
+    return taken
+  }
+}
