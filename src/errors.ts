@@ -23,24 +23,30 @@ export const ERROR_CODES = {
   ERR_SIGNATURE_FORMAT: { exit: 1, hint: "gitsign reads only X.509 signatures; use gpg or ssh-keygen for the others" },
   ERR_GIT_OBJECT: {
     exit: 1,
-    hint: "look at the object with: git cat-file -p OBJECT, and check the repository with: git fsck",
+    hint: "look at it with: git cat-file -p OBJECT, and check the repository with: git fsck",
   },
   ERR_DUPLICATE_SIGNATURE: {
     exit: 1,
-    hint: "an object with two signature headers is ambiguous; make it again with: git commit --amend --no-edit -S",
+    hint: "its author can make it again with: git commit --amend --no-edit -S",
   },
-  ERR_TAG_NAME: { exit: 1, hint: "the tag object was made for another name; ask its author to tag again" },
+  ERR_TAG_NAME: {
+    exit: 1,
+    hint: "ask whoever runs the repository how the tag came by this name, or its author to tag again",
+  },
   ERR_PEM: {
     exit: 1,
-    hint: "the signature block was changed after signing; fetch the object again or ask for a new signature",
+    hint: "fetch the object again, or ask its author to sign it anew",
   },
-  ERR_DER: { exit: 1, hint: "the signature was changed after signing, or made by a program that does not write DER" },
-  ERR_CMS: { exit: 1, hint: "the signature is not of the form that gitsign writes; ask for a new signature" },
-  ERR_CONTENT: { exit: 1, hint: "the object was changed after it was signed; compare it with: git cat-file -p OBJECT" },
-  ERR_SIGNER: { exit: 1, hint: "the signature names another certificate than the one it carries; do not trust it" },
-  ERR_SIGNATURE: { exit: 1, hint: "the signature was not made by the key in its certificate; do not trust it" },
-  ERR_CERTIFICATE: { exit: 1, hint: "the certificate is not one that Fulcio issues; do not trust it" },
-  ERR_KEY_USAGE: { exit: 1, hint: "only certificates for code signing count; ask for a new signature" },
+  ERR_DER: { exit: 1, hint: "fetch the object again, or ask its author to sign it anew" },
+  ERR_CMS: { exit: 1, hint: "ask its author to sign it anew with gitsign" },
+  ERR_CONTENT: {
+    exit: 1,
+    hint: "get it again from where it was made, or ask its author to sign it anew; do not trust this copy",
+  },
+  ERR_SIGNER: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
+  ERR_SIGNATURE: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
+  ERR_CERTIFICATE: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
+  ERR_KEY_USAGE: { exit: 1, hint: "ask its author to sign it anew with a certificate for code signing" },
   ERR_CERT_CHAIN: { exit: 1, hint: "if it is from a private Sigstore, name its trusted root with --trusted-root FILE" },
   ERR_UNTRUSTED_CA: {
     exit: 1,
@@ -52,16 +58,16 @@ export const ERROR_CODES = {
   },
   ERR_SCT: {
     exit: 1,
-    hint: "the certificate is not provably in a trusted certificate transparency log; do not trust it",
+    hint: "do not trust it, unless its CT log is one that you know: name the trusted root with --trusted-root FILE",
   },
-  ERR_LOG_ENTRY: { exit: 1, hint: "the log entry does not belong to this signature; do not trust it" },
+  ERR_LOG_ENTRY: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
   ERR_LOG_UNKNOWN: { exit: 1, hint: "if it is a private log, name its trusted root with --trusted-root FILE" },
-  ERR_LOG_PROOF: { exit: 1, hint: "the entry is not provably in the log; do not trust it" },
-  ERR_CHECKPOINT: { exit: 1, hint: "the log did not sign this state of the tree; do not trust it" },
-  ERR_LOG_PROMISE: { exit: 1, hint: "the log did not promise this entry; do not trust it" },
+  ERR_LOG_PROOF: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
+  ERR_CHECKPOINT: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
+  ERR_LOG_PROMISE: { exit: 1, hint: "do not trust it; ask its author to sign it anew" },
   ERR_LOG_TIME: {
     exit: 1,
-    hint: "the signature was logged while its certificate was not valid; ask for a new signature",
+    hint: "ask its author to sign it anew",
   },
   ERR_TIMESTAMP: {
     exit: 1,
@@ -69,11 +75,11 @@ export const ERROR_CODES = {
   },
   ERR_TIMESTAMP_TIME: {
     exit: 1,
-    hint: "the signature was timestamped while its certificate was not valid; ask for a new signature",
+    hint: "ask its author to sign it anew",
   },
   ERR_NO_TIME: {
     exit: 1,
-    hint: "nothing proves when the signature was made; sign again with a log or a timestamp authority",
+    hint: "ask its author to sign it anew, with a log or a timestamp authority that proves the time",
   },
   ERR_IDENTITY: { exit: 1, hint: "if this signer is right, name the identity in --certificate-identity" },
   ERR_ISSUER: { exit: 1, hint: "if this issuer is right, name it in --certificate-oidc-issuer" },
@@ -114,7 +120,10 @@ export const ERROR_CODES = {
   ERR_SANDBOX: { exit: 3, hint: "see: gitsign sandbox status" },
 
   // 70: our own fault
-  ERR_BUG: { exit: 70, hint: "please report it at https://github.com/gitsign/gitsign/issues with the lines above" },
+  ERR_BUG: {
+    exit: 70,
+    hint: "please report it, with the lines above, in the issue tracker of the place that gitsign came from",
+  },
 } as const satisfies Record<string, CodeEntry>
 
 /** A code of {@link ERROR_CODES}. */

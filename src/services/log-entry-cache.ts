@@ -8,8 +8,8 @@
  */
 
 import { createHash, randomBytes } from "node:crypto"
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import type { TransparencyLogEntry } from "../formats/log-entry.ts"
 import { JsonReader, parseJson } from "./answer.ts"
 import { type LogEntryQuery, matchesQuery } from "./rekor.ts"
@@ -58,7 +58,7 @@ export function createLogEntryCache(directory: string): LogEntryCache {
       // Written whole under another name: a reader or a crash never sees half an entry.
       const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`
       try {
-        mkdirSync(directory, { recursive: true, mode: 0o700 })
+        makeDirectory(directory)
         writeFileSync(temporary, encodeEntry(entry), { mode: 0o600, flag: "wx" })
         renameSync(temporary, path)
       } catch {
@@ -130,4 +130,11 @@ function decodeEntry(bytes: Uint8Array): TransparencyLogEntry {
 function decimal(reader: JsonReader, key: string): bigint {
   const text = reader.string(key)
   return /^(0|[1-9]\d{0,18})$/.test(text) ? BigInt(text) : reader.fail(`${key} is not a number`)
+}
+
+/** Makes a directory and its parents, one by one: under /proc, Node 20's own `recursive` never returns. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  makeDirectory(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
 }

@@ -119,6 +119,32 @@ describe.each([
   )
 })
 
+describe("the OpenID issuer", () => {
+  const login = { SIGSTORE_ID_TOKEN: "", GITSIGN_URL_OPENER: "true {{.URL}}" }
+
+  test("down", () =>
+    expectRefused({ ...login, GITSIGN_OIDC_ISSUER: "http://127.0.0.1:1" }, "ERR_NETWORK", /127\.0\.0\.1:1 refused/))
+
+  test.each([
+    ["refusing", { kind: "status", status: 403, body: "no" } as const, "ERR_OIDC", /./],
+    ["failing", { kind: "status", status: 500, body: "" } as const, "ERR_OIDC", /./],
+    ["answering garbage", { kind: "garbage" } as const, "ERR_OIDC", /./],
+    ["hanging", { kind: "hang" } as const, "ERR_NETWORK", /did not answer within \d+ s/],
+  ])(
+    "%s",
+    async (_name, fault, code, text) => {
+      const proxy = await startFaultyProxy(services.issuer, "/", fault)
+      try {
+        await expectRefused({ ...login, GITSIGN_OIDC_ISSUER: proxy.url }, code, text)
+        expect(proxy.requests()).toBeGreaterThan(0)
+      } finally {
+        await proxy.close()
+      }
+    },
+    45_000,
+  )
+})
+
 describe("answers for something else", () => {
   test("Rekor answers with a proof for another entry", async () => {
     // Two uploads: the answer to the first is given to the second.

@@ -8,7 +8,7 @@ import { readFileSync, statSync } from "node:fs"
 import { GitsignError, messageOf } from "../../errors.ts"
 
 /** Where Kubernetes set-ups for Sigstore put it. */
-export const DEFAULT_TOKEN_FILE = "/var/run/sigstore/cosign/oidc-token"
+const DEFAULT_TOKEN_FILE = "/var/run/sigstore/cosign/oidc-token"
 
 const MAX_FILE_BYTES = 64 * 1024
 
