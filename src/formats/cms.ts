@@ -105,6 +105,7 @@ function readSignedData(r: DerReader): SignedData {
   })
   // A git signature carries a leaf and perhaps its intermediate; more is somebody making the verifier work.
   if (certificates.length > 10) fail("certificates: more than ten")
+  checkSetOrder(certificates, "certificates")
   const signerInfo = r.constructed(TAG.set, "signerInfos", (set) => set.sequence("signerInfo", readSignerInfo))
   return { eContent, certificates, signerInfo }
 }
@@ -125,6 +126,7 @@ function readSignerInfo(r: DerReader): SignerInfo {
   const unsigned = r.optional(contextTag(1))
   const unsignedAttrs = unsigned ? readAttributes(unsigned.content, "unsignedAttrs") : new Map<string, Uint8Array[]>()
   if (unsigned?.content.length === 0) fail("unsignedAttrs: empty")
+  if (unsigned !== undefined) checkSetOrder(valuesOf(unsigned.content), "unsignedAttrs")
 
   for (const type of attributes.keys()) {
     if (type !== CMS_OID.contentType && type !== CMS_OID.messageDigest && type !== CMS_OID.signingTime) {
@@ -143,6 +145,22 @@ function readSignerInfo(r: DerReader): SignerInfo {
     ? readAll(single(attributes, CMS_OID.signingTime, "signingTime"), "signingTime", (v) => v.time("signingTime"))
     : undefined
   return { issuer, serialNumber, signedAttrs, messageDigest, signingTime, signature, unsignedAttrs }
+}
+
+/** The encodings of the values in a constructed encoding's content. */
+const valuesOf = (content: Uint8Array): Uint8Array[] =>
+  readAll(content, "SET", (r) => {
+    const values: Uint8Array[] = []
+    while (!r.atEnd) values.push(r.any().raw)
+    return values
+  })
+
+/** DER sorts a SET OF (X.690 §11.6). No signature covers these two, so another order would be another signature. */
+function checkSetOrder(encodings: readonly Uint8Array[], what: string): void {
+  for (const [index, encoding] of encodings.entries()) {
+    const before = encodings[index - 1]
+    if (before !== undefined && Buffer.compare(before, encoding) >= 0) fail(`${what}: not in the order of DER`)
+  }
 }
 
 /**

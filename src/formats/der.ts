@@ -203,6 +203,8 @@ function checkInteger(content: Uint8Array, what: string): void {
 }
 
 function decodeOid(content: Uint8Array, what: string): string {
+  // 2.5.29.17 and its like are below 100 octets; a longer one is an attack: its arcs would grow without bound.
+  if (content.length > 64) return fail(`${what}: OBJECT IDENTIFIER is too long`)
   const arcs: bigint[] = []
   let arc = 0n
   let started = false
@@ -219,13 +221,11 @@ function decodeOid(content: Uint8Array, what: string): string {
     started = false
   }
   if (started || arcs.length === 0) return fail(`${what}: OBJECT IDENTIFIER is cut short`)
-  // 2.5.29.17 and its like are below 100 octets; a longer one is an attack on whoever prints it.
-  if (content.length > 64) return fail(`${what}: OBJECT IDENTIFIER is too long`)
   return arcs.join(".")
 }
 
 /** Decodes a UTCTime (years 1950 to 2049) or a GeneralizedTime with `Z` and no fraction. @throws ERR_DER otherwise */
-export function decodeTime(value: DerValue, what: string): Date {
+function decodeTime(value: DerValue, what: string): Date {
   const text = latin1(value.content)
   let digits: string
   if (value.tag === TAG.utcTime && /^\d{12}Z$/.test(text)) digits = (Number(text.slice(0, 2)) < 50 ? "20" : "19") + text

@@ -46,6 +46,9 @@ function* lines(bytes: Uint8Array, from = 0): Generator<Uint8Array> {
 const startsWith = (bytes: Uint8Array, text: string): boolean =>
   bytes.length >= text.length && latin1(bytes.subarray(0, text.length)) === text
 
+/** What a header line begins with; enough of it to know the names that matter. */
+const headerName = (line: Uint8Array): string => latin1(line.subarray(0, 16)).split(" ", 1)[0] ?? ""
+
 /** The hash algorithm of the repository an object is from, told by the length of the first id in it. */
 export type ObjectFormat = "sha1" | "sha256"
 
@@ -89,12 +92,16 @@ export function parseCommit(raw: Uint8Array, objectFormat: ObjectFormat): Signed
       target = "signature"
       signatures++
       signature.push(line.subarray(signatureHeader.length))
-    } else if (startsWith(line, "gpgsig")) target = "dropped"
-    else {
+    } else if (startsWith(line, "gpgsig")) {
+      // git leaves every header that begins so out of the payload; all but these two would carry words that nobody signed.
+      if (!startsWith(line, "gpgsig ") && !startsWith(line, "gpgsig-sha256 "))
+        return fail("the commit has a header that no signature covers")
+      target = "dropped"
+    } else {
       target = "payload"
       payload.push(line)
       // Two trees or authors mean two readings of one signature (GHSA-7rmh-48mx-2vwc).
-      const name = latin1(line.subarray(0, 16)).split(" ", 1)[0] ?? ""
+      const name = headerName(line)
       if (ONCE.has(name)) {
         if (seen.has(name)) return fail(`the commit has two ${name} headers`)
         seen.add(name)
@@ -143,6 +150,7 @@ export function parseTag(raw: Uint8Array): SignedObject {
   let dropped = false
   let headers = 0
   let tagName: string | undefined
+  let signatureHeaders = 0
   const seen = new Set<string>()
   const body = raw.subarray(0, split)
   for (const line of lines(body)) {
@@ -157,15 +165,20 @@ export function parseTag(raw: Uint8Array): SignedObject {
     const signatureHeader = ["gpgsig ", "gpgsig-sha256 "].find((name) => startsWith(line, name))
     dropped = signatureHeader !== undefined
     if (signatureHeader !== undefined) {
-      if (seen.has(signatureHeader))
-        throw new GitsignError("ERR_DUPLICATE_SIGNATURE", "the tag has a signature header twice")
-      seen.add(signatureHeader)
+      // git removes only the last of several, so they would be part of what it verifies, and not of this payload.
+      if (++signatureHeaders > 1)
+        throw new GitsignError("ERR_DUPLICATE_SIGNATURE", "the tag has more than one signature header")
       continue
     }
     payload.push(line)
-    const expected = TAG_HEADERS[headers - 1]
+    // Two objects or names mean two readings of one signature, as with commits.
+    const name = headerName(line)
+    if (TAG_HEADERS.includes(name) && seen.has(name)) return fail(`the tag has two ${name} headers`)
+    seen.add(name)
+    const expected = REQUIRED_TAG_HEADERS[headers - 1]
     if (expected !== undefined && !startsWith(line, `${expected} `))
       return fail(`the tag has no ${expected} header where it belongs`)
+    if (expected === "tag" && line[line.length - 1] !== LF) return fail("the tag's headers are cut short")
     if (expected === "tag") tagName = Buffer.from(line.subarray(4, line.length - 1)).toString("utf8")
   }
   if (tagName === undefined) return fail("the tag has no tag header")
@@ -178,7 +191,8 @@ export function parseTag(raw: Uint8Array): SignedObject {
   }
 }
 
-const TAG_HEADERS = ["object", "type", "tag"]
+const REQUIRED_TAG_HEADERS = ["object", "type", "tag"]
+const TAG_HEADERS = [...REQUIRED_TAG_HEADERS, "tagger"]
 
 /** Takes a commit or tag apart; see {@link parseCommit} and {@link parseTag}. */
 export const parseSignedObject = (type: SignedObjectType, raw: Uint8Array, objectFormat: ObjectFormat): SignedObject =>

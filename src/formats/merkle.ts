@@ -18,6 +18,9 @@ export const leafHash = (entry: Uint8Array): Uint8Array =>
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
   createHash("sha256").update(NODE_PREFIX).update(left).update(right).digest()
 
+/** Bytes of SHA-256. With others, two hashes could be divided elsewhere and make the same node. */
+const HASH_SIZE = 32
+
 const proofError = (message: string): never => {
   throw new GitsignError("ERR_LOG_PROOF", message)
 }
@@ -27,7 +30,7 @@ const proofError = (message: string): never => {
  *
  * The caller MUST compare it with the root of a checkpoint whose signature it has verified.
  *
- * @throws ERR_LOG_PROOF if the proof has the wrong length for this leaf and tree size
+ * @throws ERR_LOG_PROOF if the proof has the wrong length for this leaf and tree size, or something in it is no hash
  */
 export function rootFromInclusionProof(
   leafIndex: bigint,
@@ -36,6 +39,7 @@ export function rootFromInclusionProof(
   hashes: readonly Uint8Array[],
 ): Uint8Array {
   if (leafIndex < 0n || leafIndex >= treeSize) return proofError("the leaf index is outside the tree")
+  checkSizes([leaf, ...hashes])
   let fn = leafIndex
   let sn = treeSize - 1n
   let hash = leaf
@@ -58,6 +62,8 @@ export function rootFromInclusionProof(
 /**
  * Proves that the tree of `size2` begins with the tree of `size1` (RFC 9162 §2.1.4.2).
  *
+ * The first tree MUST NOT be empty: every tree begins with that one, and there is nothing to prove.
+ *
  * @throws ERR_LOG_PROOF if it does not
  */
 export function verifyConsistencyProof(
@@ -68,10 +74,12 @@ export function verifyConsistencyProof(
   hashes: readonly Uint8Array[],
 ): void {
   const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-  if (size1 < 0n || size1 > size2) proofError("the first tree is larger than the second")
-  if (size1 === size2 || size1 === 0n) {
+  if (size1 < 1n) proofError("the first tree is empty")
+  if (size1 > size2) proofError("the first tree is larger than the second")
+  checkSizes(hashes)
+  if (size1 === size2) {
     if (hashes.length > 0) proofError("the consistency proof is too long")
-    if (size1 === size2 && !same(root1, root2)) proofError("two roots for one tree size")
+    if (!same(root1, root2)) proofError("two roots for one tree size")
     return
   }
   if (hashes.length === 0) proofError("the consistency proof is empty")
@@ -101,4 +109,8 @@ export function verifyConsistencyProof(
   }
   if (sn !== 0n) proofError("the consistency proof is too short")
   if (!same(fr, root1) || !same(sr, root2)) proofError("the consistency proof does not lead to the roots")
+}
+
+function checkSizes(hashes: readonly Uint8Array[]): void {
+  if (hashes.some((hash) => hash.length !== HASH_SIZE)) proofError("a hash of the proof is not 32 bytes")
 }

@@ -30,11 +30,13 @@ export function decodeSignatureArmor(bytes: Uint8Array): Uint8Array {
   const text = latin1(bytes)
   const begin = `-----BEGIN ${SIGNATURE_LABEL}-----\n`
   const end = `-----END ${SIGNATURE_LABEL}-----\n`
-  if (text.indexOf(begin, 1) > 0) {
+  if (text.startsWith(begin) && text.includes(begin, 1)) {
     throw new GitsignError("ERR_DUPLICATE_SIGNATURE", "there is more than one signature block")
   }
   // git stores the block without the last line feed when it is at the end of a header; it hands it over with one.
-  const body = `${text.replace(/\n+$/, "")}\n`
+  let stop = text.length
+  while (text[stop - 1] === "\n") stop--
+  const body = `${text.slice(0, stop)}\n`
   if (!body.startsWith(begin) || !body.endsWith(end)) {
     throw new GitsignError("ERR_PEM", `the signature is not one ${SIGNATURE_LABEL} block`)
   }

@@ -103,7 +103,7 @@ const tagSource = (headers: Headers, message: string): Statement => ({
 })
 
 function readPerson(text: string): Person {
-  const [, name = "", email = "", seconds = "0"] = /^(.*?) ?<([^>]*)> ?(\d*)/.exec(text) ?? []
+  const [, name = "", email = "", seconds = "0"] = /^([^<]*?) ?<([^>]*)> ?(\d*)/.exec(text) ?? []
   const date = new Date(Number(seconds) * 1000)
   return { name, email, date: Number.isNaN(date.getTime()) ? "" : date.toISOString().replace(".000Z", "Z") }
 }

@@ -14,6 +14,10 @@ export interface ValidFor {
   readonly end: Date | undefined
 }
 
+/** Whether a moment lies in a span of time. */
+export const isWithin = ({ start, end }: ValidFor, time: Date): boolean =>
+  start.getTime() <= time.getTime() && time.getTime() <= (end?.getTime() ?? Number.POSITIVE_INFINITY)
+
 /** A transparency log or certificate transparency log whose signatures are believed. */
 export interface TrustedLog {
   readonly baseUrl: string
@@ -106,7 +110,7 @@ function readValidFor(value: unknown, what: string): ValidFor {
   const span = object(value, what)
   return {
     start: time(span.start, `${what}.start`),
-    end: span.end === undefined ? undefined : time(span.end, `${what}.end`),
+    end: isAbsent(span.end) ? undefined : time(span.end, `${what}.end`),
   }
 }
 
@@ -116,9 +120,12 @@ function object(value: unknown, what: string): Json {
     : fail(`${what} is not an object`)
 }
 
-/** A list; absent means empty, as protobuf leaves empty lists out. */
+/** protobuf's JSON leaves a field without a value out, or writes null. */
+const isAbsent = (value: unknown): boolean => value === undefined || value === null
+
+/** A list; absent means empty. */
 function list(value: unknown, what: string): readonly unknown[] {
-  return value === undefined ? [] : Array.isArray(value) ? value : fail(`${what} is not a list`)
+  return isAbsent(value) ? [] : Array.isArray(value) ? value : fail(`${what} is not a list`)
 }
 
 const text = (value: unknown, what: string): string => (typeof value === "string" ? value : fail(`${what} is not text`))

@@ -20,9 +20,11 @@ import {
   TAG,
 } from "./der.ts"
 
-/** RFC 3161 §2.4.2 PKIStatus values that bring a token. */
+/** Bytes; a token with its chain has about 5,000. */
+const MAX_SIZE = 65_536
+
+/** RFC 3161 §2.4.2 PKIStatus: the token is as asked for. A token with modifications (1) is not taken. */
 export const GRANTED = 0
-export const GRANTED_WITH_MODS = 1
 
 /** A parsed TimeStampResp. */
 export interface TimeStampResp {
@@ -53,6 +55,8 @@ export interface TimeStampToken {
   /** The signer: the DER of the issuer's Name, and the serial number's content octets. */
   readonly issuer: Uint8Array
   readonly serialNumber: Uint8Array
+  /** The kind of key that the signature algorithm is for. */
+  readonly keyType: "ecdsa" | "rsa"
 }
 
 const fail = (message: string): never => {
@@ -118,6 +122,7 @@ function firstBit(bytes: Uint8Array): number | undefined {
  * @throws ERR_DER when it is not DER; ERR_CMS or ERR_TIMESTAMP when it is not a TimeStampToken
  */
 export function parseTimeStampToken(der: Uint8Array): TimeStampToken {
+  if (der.length > MAX_SIZE) fail("larger than any real one")
   return readAll(der, "timeStampToken", (outer) =>
     outer.sequence("ContentInfo", (r) => {
       if (r.oid("contentType") !== CMS_OID.signedData) fail("not a SignedData")
@@ -153,7 +158,7 @@ function readSignedData(r: DerReader): TimeStampToken {
 function readSignerInfo(
   s: DerReader,
   digestAlgorithms: readonly string[],
-): { issuer: Uint8Array; serialNumber: Uint8Array } {
+): Pick<TimeStampToken, "issuer" | "serialNumber" | "keyType"> {
   if (s.smallInteger("version") !== 1) fail("signerInfo: version is not 1")
   const sid = s.sequence("issuerAndSerialNumber", (i) => ({
     issuer: i.expect(TAG.sequence, "issuer").raw,
@@ -169,28 +174,28 @@ function readSignerInfo(
   )
   if (contentType !== CMS_OID.tstInfo) fail("the contentType attribute is not id-ct-TSTInfo")
   single(attributes, CMS_OID.messageDigest, "messageDigest")
-  checkSignatureAlgorithm(readAlgorithm(s, "signatureAlgorithm"), digestAlgorithm)
+  const keyType = keyTypeOf(readAlgorithm(s, "signatureAlgorithm"), digestAlgorithm)
   s.octetString("signature")
   // Unsigned attributes could be changed by anyone, and nothing here has a use for them.
   if (!s.atEnd) fail("unsigned attributes are not expected")
-  return sid
+  return { ...sid, keyType }
 }
 
 /** Digest algorithms (RFC 5754 §2) and the signature algorithms that go with them. */
-const SIGNATURE_ALGORITHMS: Readonly<Record<string, readonly string[]>> = {
-  "2.16.840.1.101.3.4.2.1": ["1.2.840.10045.4.3.2", "1.2.840.113549.1.1.11"],
-  "2.16.840.1.101.3.4.2.2": ["1.2.840.10045.4.3.3", "1.2.840.113549.1.1.12"],
-  "2.16.840.1.101.3.4.2.3": ["1.2.840.10045.4.3.4", "1.2.840.113549.1.1.13"],
+const SIGNATURE_ALGORITHMS: Readonly<Record<string, { readonly ecdsa: string; readonly rsa: string }>> = {
+  "2.16.840.1.101.3.4.2.1": { ecdsa: "1.2.840.10045.4.3.2", rsa: "1.2.840.113549.1.1.11" },
+  "2.16.840.1.101.3.4.2.2": { ecdsa: "1.2.840.10045.4.3.3", rsa: "1.2.840.113549.1.1.12" },
+  "2.16.840.1.101.3.4.2.3": { ecdsa: "1.2.840.10045.4.3.4", rsa: "1.2.840.113549.1.1.13" },
 }
 /** RFC 3370 §3.2: rsaEncryption, with the digest of digestAlgorithm. */
 const RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
 
-function checkSignatureAlgorithm(signatureAlgorithm: string, digestAlgorithm: string): void {
+function keyTypeOf(signatureAlgorithm: string, digestAlgorithm: string): TimeStampToken["keyType"] {
   const allowed = SIGNATURE_ALGORITHMS[digestAlgorithm]
-  if (allowed === undefined) fail(`digest algorithm ${digestAlgorithm} is not SHA-256, SHA-384 or SHA-512`)
-  else if (signatureAlgorithm !== RSA_ENCRYPTION && !allowed.includes(signatureAlgorithm)) {
-    fail(`signature algorithm ${signatureAlgorithm} does not go with digest algorithm ${digestAlgorithm}`)
-  }
+  if (allowed === undefined) return fail(`digest algorithm ${digestAlgorithm} is not SHA-256, SHA-384 or SHA-512`)
+  if (signatureAlgorithm === allowed.ecdsa) return "ecdsa"
+  if (signatureAlgorithm === allowed.rsa || signatureAlgorithm === RSA_ENCRYPTION) return "rsa"
+  return fail(`signature algorithm ${signatureAlgorithm} does not go with digest algorithm ${digestAlgorithm}`)
 }
 
 /** Reads an AlgorithmIdentifier whose parameters are absent or NULL (RFC 5754 §2 allows both). */

@@ -62,32 +62,36 @@ const fail = (message: string): never => {
   throw new GitsignError("ERR_CERTIFICATE", message)
 }
 
+/** Bytes. Certificates of Fulcio have about 800; a bound keeps a hostile one from costing anything. */
+const MAX_SIZE = 16_384
+
 /**
  * Reads one certificate.
  *
  * @throws ERR_DER when it is not DER; ERR_CERTIFICATE when it is no certificate that makes sense
  */
 export function parseCertificate(der: Uint8Array): Certificate {
+  if (der.length > MAX_SIZE) fail("certificate: larger than any real one")
   return readAll(der, "certificate", (outer) =>
     outer.sequence("Certificate", (r) => {
-      const tbs = readTbsCertificate(r)
-      const signatureAlgorithm = readSignatureAlgorithm(r, "signatureAlgorithm")
+      const { algorithmIdentifier, ...tbs } = readTbsCertificate(r)
+      const outside = r.expect(TAG.sequence, "signatureAlgorithm").raw
       r.bitStringOctets("signatureValue")
       // RFC 5280 §4.1.1.2: one is signed, the other is not; a difference is an algorithm confusion.
-      if (signatureAlgorithm !== tbs.signatureAlgorithm) fail("certificate: two different signature algorithms")
+      if (Buffer.compare(outside, algorithmIdentifier) !== 0) fail("certificate: two different signature algorithms")
       return { der, ...tbs }
     }),
   )
 }
 
-function readTbsCertificate(outer: DerReader): Omit<Certificate, "der"> {
+function readTbsCertificate(outer: DerReader): Omit<Certificate, "der"> & { algorithmIdentifier: Uint8Array } {
   return outer.sequence("tbsCertificate", (r) => {
     const version = r.optional(contextTag(0))
     if (version === undefined || readAll(version.content, "version", (v) => v.smallInteger("version")) !== 2) {
       fail("certificate: not version 3")
     }
     const serialNumber = r.integerBytes("serialNumber")
-    const signatureAlgorithm = readSignatureAlgorithm(r, "signature")
+    const algorithmIdentifier = r.expect(TAG.sequence, "signature").raw
     const issuer = r.expect(TAG.sequence, "issuer").raw
     const [notBefore, notAfter] = r.sequence("validity", (v) => [v.time("notBefore"), v.time("notAfter")] as const)
     const subject = r.expect(TAG.sequence, "subject").raw
@@ -104,7 +108,8 @@ function readTbsCertificate(outer: DerReader): Omit<Certificate, "der"> {
       notBefore,
       notAfter,
       subjectPublicKeyInfo,
-      signatureAlgorithm,
+      algorithmIdentifier,
+      signatureAlgorithm: readAll(algorithmIdentifier, "signature", (a) => readAlgorithm(a)),
       extensions,
       subjectAltNames: readSubjectAltNames(extensions.get(OID.subjectAltName)),
       extKeyUsage: readExtKeyUsage(extensions.get(OID.extKeyUsage)),
@@ -114,9 +119,9 @@ function readTbsCertificate(outer: DerReader): Omit<Certificate, "der"> {
   })
 }
 
-const readSignatureAlgorithm = (r: DerReader, what: string): string =>
-  r.sequence(what, (a) => {
-    const oid = a.oid(what)
+const readAlgorithm = (r: DerReader): string =>
+  r.sequence("AlgorithmIdentifier", (a) => {
+    const oid = a.oid("algorithm")
     if (!a.atEnd) a.any()
     return oid
   })
@@ -157,6 +162,8 @@ function readSubjectAltNames(extension: Extension | undefined): SubjectAltName[]
       }
     }),
   )
+  // An empty name is nobody's, and a pattern such as `.*` would accept it.
+  if (names.some(({ value }) => value === "")) fail("subjectAltName: an empty name")
   return names
 }
 

@@ -9,7 +9,7 @@
 
 import { createHash, generateKeyPair, type KeyObject, sign as signBytes } from "node:crypto"
 import { promisify } from "node:util"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, messageOf } from "../errors.ts"
 import { CMS_OID, encodeSignedAttrs, encodeSignedData } from "../formats/cms.ts"
 import { encodeOctetString } from "../formats/der.ts"
 import { formatOfPayload, joinSignedObject, objectId } from "../formats/git-object.ts"
@@ -47,7 +47,7 @@ export interface Credential {
 /**
  * Makes a fresh P-256 key and has it certified.
  *
- * @throws whatever the port throws; ERR_FULCIO when the certificate is not for this key
+ * @throws whatever the port throws; ERR_FULCIO when the certificate is malformed or not for this key
  */
 export async function createCredential(identityToken: string, issueCertificate: IssueCertificate): Promise<Credential> {
   const { privateKey, publicKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" })
@@ -61,11 +61,19 @@ export async function createCredential(identityToken: string, issueCertificate: 
   const [leaf] = certificates
   if (leaf === undefined)
     throw new GitsignError("ERR_FULCIO", "the certificate authority answered without a certificate")
-  const certificate = parseCertificate(leaf)
+  let certificate: Certificate
+  let signer: Signer
+  try {
+    certificate = parseCertificate(leaf)
+    signer = signerOf(certificate)
+  } catch (cause) {
+    const message = `the certificate authority answered with a certificate that cannot be read: ${messageOf(cause)}`
+    throw new GitsignError("ERR_FULCIO", message, { cause })
+  }
   if (Buffer.compare(certificate.subjectPublicKeyInfo, publicKeyDer) !== 0) {
     throw new GitsignError("ERR_FULCIO", "the certificate authority answered with a certificate for another key")
   }
-  return { privateKey, certificate, signer: signerOf(certificate) }
+  return { privateKey, certificate, signer }
 }
 
 /** What is to be signed, and how. */

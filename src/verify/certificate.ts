@@ -5,7 +5,6 @@
  * @module
  */
 
-import { createPublicKey, type KeyObject } from "node:crypto"
 import { GitsignError } from "../errors.ts"
 import { type Certificate, OID } from "../formats/x509.ts"
 
@@ -29,25 +28,5 @@ export function checkCertificateUsage(certificate: Certificate): void {
   }
   if (certificate.subjectAltNames.length === 0) {
     throw new GitsignError("ERR_CERTIFICATE", "the certificate names nobody")
-  }
-}
-
-/** SubjectPublicKeyInfo of an uncompressed P-256 point up to the point (RFC 5480 §2): 27 bytes before 64. */
-const P256_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex")
-
-/**
- * The P-256 key of a certificate.
- *
- * @throws ERR_CERTIFICATE when it holds any other kind of key, or a point that is not on the curve
- */
-export function p256KeyOf(certificate: Certificate): KeyObject {
-  const spki = Buffer.from(certificate.subjectPublicKeyInfo)
-  if (spki.length !== P256_PREFIX.length + 64 || !spki.subarray(0, P256_PREFIX.length).equals(P256_PREFIX)) {
-    throw new GitsignError("ERR_CERTIFICATE", "the certificate's key is not an uncompressed P-256 key")
-  }
-  try {
-    return createPublicKey({ key: spki, format: "der", type: "spki" })
-  } catch (cause) {
-    throw new GitsignError("ERR_CERTIFICATE", "the certificate's key is not a point on P-256", { cause })
   }
 }

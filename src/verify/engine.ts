@@ -18,6 +18,13 @@ import type { TrustedAuthority, TrustedLog, TrustedRoot, ValidFor } from "../for
 import { wrapTimeStampToken } from "../formats/tsp.ts"
 import { type Certificate, OID } from "../formats/x509.ts"
 
+/** A token that has passed `checkTimestamp`. */
+export interface EngineTimestamp {
+  readonly token: Uint8Array
+  readonly genTime: Date
+  readonly authority: TrustedAuthority
+}
+
 /** What the engine is asked to verify. Everything in it has passed the strict steps. */
 export interface EngineRequest {
   readonly trustedRoot: TrustedRoot
@@ -30,7 +37,7 @@ export interface EngineRequest {
     | { readonly entry: TransparencyLogEntry; readonly log: TrustedLog; readonly logName: string }
     | undefined
   /** RFC 3161 tokens, each with the authority that signed it. */
-  readonly timestamps: readonly { readonly token: Uint8Array; readonly authority: TrustedAuthority }[]
+  readonly timestamps: readonly EngineTimestamp[]
   /** The time to check the chain at when neither a log nor a timestamp proves one. */
   readonly assumedTime: Date | undefined
   readonly requireSct: boolean
@@ -91,10 +98,25 @@ function toAuthority(authority: TrustedAuthority): TrustMaterial["certificateAut
 function toCertificate(der: Uint8Array): X509Certificate {
   let certificate = parsedCertificates.get(der)
   if (certificate === undefined) {
-    certificate = parseExact(der)
+    certificate = parseFixed(der)
+    rememberVerified(certificate)
     parsedCertificates.set(der, certificate)
   }
   return certificate
+}
+
+/** The engine checks trusted certificates against each other for every signature; their answer cannot change. */
+function rememberVerified(certificate: X509Certificate): void {
+  const verify = certificate.verify.bind(certificate)
+  const answers = new WeakMap<X509Certificate, boolean>()
+  certificate.verify = (issuer = certificate) => {
+    let answer = answers.get(issuer)
+    if (answer === undefined) {
+      answer = verify(issuer)
+      answers.set(issuer, answer)
+    }
+    return answer
+  }
 }
 
 function toLog(log: TrustedLog): TrustMaterial["tlogs"][number] {
@@ -114,9 +136,9 @@ function toSignedEntity(request: EngineRequest): SignedEntity {
   const { logged } = request
   const digest = createHash("sha256").update(request.signed).digest()
   const signature = Buffer.from(request.signature)
-  const timestamps: SignedEntity["timestamps"] = request.timestamps.map(({ token }) => ({
+  const timestamps: SignedEntity["timestamps"] = request.timestamps.map((timestamp) => ({
     $case: "timestamp-authority",
-    timestamp: toTimestamp(token),
+    timestamp: toTimestamp(timestamp),
   }))
   const entry = logged && toEngineEntry(logged.entry)
   if (entry !== undefined && entry.integratedTime !== "0")
@@ -146,11 +168,15 @@ type Asn1 = X509Certificate["root"]
  *
  * The engine tries to read ASN.1 inside every OCTET STRING. Where random octets (a key identifier, a digest) happen to
  * parse in a longer form than DER allows, it refuses a valid certificate; one of 45 real ones is such a case.
+ *
+ * @returns how many octets the value's DER has
  */
-function makeExact(node: Asn1): void {
-  for (const sub of node.subs) makeExact(sub)
-  if (!node.tag.isOctetString() || node.subs.length === 0) return
-  if (!Buffer.concat(node.subs.map((sub) => sub.toDER())).equals(node.value)) node.subs.length = 0
+function makeExact(node: Asn1): number {
+  const size = node.subs.reduce((sum, sub) => sum + makeExact(sub), 0)
+  // Encoding again can only shorten, where a length was not minimal: as many octets are the same octets.
+  if (node.tag.isOctetString() && size !== node.value.length) node.subs.length = 0
+  const length = node.subs.length > 0 ? size : node.value.length
+  return 2 + (length < 0x80 ? 0 : Math.ceil(length.toString(16).length / 2)) + length
 }
 
 function parseExact(der: Uint8Array): X509Certificate {
@@ -159,12 +185,35 @@ function parseExact(der: Uint8Array): X509Certificate {
   return certificate
 }
 
+/** The same for a certificate that stays as it is: the engine would spend half of its time encoding it again. */
+function parseFixed(der: Uint8Array): X509Certificate {
+  const certificate = parseExact(der)
+  const bytes = Buffer.from(der)
+  const fix = (node: Asn1 | undefined, start: number): void => {
+    if (node === undefined) return
+    const encoded = bytes.subarray(start, start + makeExact(node))
+    node.toDER = () => encoded
+  }
+  const { root, tbsCertificate: tbs } = certificate
+  const contentStart = (node: Asn1, start: number): number => start + makeExact(node) - node.value.length
+  const tbsStart = contentStart(root, 0)
+  const fields = tbs.subs.slice(0, SUBJECT_PUBLIC_KEY_INFO)
+  const keyStart = fields.reduce((offset, field) => offset + makeExact(field), contentStart(tbs, tbsStart))
+  fix(root, 0)
+  fix(tbs, tbsStart)
+  fix(tbs.subs[SUBJECT_PUBLIC_KEY_INFO], keyStart)
+  return certificate
+}
+
+/** Its place in a TBSCertificate of version 3 (RFC 5280 §4.1), counted from 0. */
+const SUBJECT_PUBLIC_KEY_INFO = 6
+
 /**
  * The signer's certificate. The engine takes the SCT out of a copy that it makes for that purpose alone, and checks
  * every SCT it finds there, whatever the threshold; where SCTs are not to be checked, the copy has none.
  */
 function toLeaf({ certificate, requireSct }: EngineRequest): X509Certificate {
-  const leaf = parseExact(certificate.der)
+  const leaf = parseFixed(certificate.der)
   leaf.clone = () => {
     const copy = parseExact(certificate.der)
     if (!requireSct) {
@@ -176,10 +225,17 @@ function toLeaf({ certificate, requireSct }: EngineRequest): X509Certificate {
   return leaf
 }
 
-function toTimestamp(token: Uint8Array): RFC3161Timestamp {
+/**
+ * The engine's form of a token. The engine knows neither RSA nor fractions of a second; the strict reader has read both,
+ * and has found the signature algorithm to go with the digest algorithm and the signer's key.
+ */
+export function toTimestamp({ token, genTime }: Omit<EngineTimestamp, "authority">): RFC3161Timestamp {
   const timestamp = RFC3161Timestamp.parse(Buffer.from(wrapTimeStampToken(token)))
   makeExact(timestamp.root)
-  return timestamp
+  return Object.defineProperties(timestamp, {
+    signatureAlgorithm: { value: timestamp.signerDigestAlgorithm },
+    signingTime: { value: genTime },
+  })
 }
 
 function toEngineEntry(entry: TransparencyLogEntry): EngineEntry {
@@ -189,7 +245,8 @@ function toEngineEntry(entry: TransparencyLogEntry): EngineEntry {
     logId: { keyId: Buffer.from(entry.logId) },
     kindVersion: { ...entry.kindVersion },
     integratedTime: String(entry.integratedTime),
-    inclusionPromise: inclusionPromise && { signedEntryTimestamp: Buffer.from(inclusionPromise) },
+    // The Go gitsign stores an empty promise for a log that makes none.
+    inclusionPromise: inclusionPromise?.length ? { signedEntryTimestamp: Buffer.from(inclusionPromise) } : undefined,
     inclusionProof: inclusionProof && {
       logIndex: String(inclusionProof.logIndex),
       rootHash: Buffer.from(inclusionProof.rootHash),

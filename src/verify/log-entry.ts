@@ -8,10 +8,10 @@
 import { createHash } from "node:crypto"
 import { GitsignError } from "../errors.ts"
 import { decodeBase64 } from "../formats/base64.ts"
-import { hashedRekordBody, type TransparencyLogEntry } from "../formats/log-entry.ts"
+import { hashedRekordBody, type InclusionProof, type TransparencyLogEntry } from "../formats/log-entry.ts"
 import { leafHash, rootFromInclusionProof } from "../formats/merkle.ts"
 import { parseCheckpoint, parseSignedNote } from "../formats/note.ts"
-import type { TrustedLog, TrustedRoot } from "../formats/trusted-root.ts"
+import { isWithin, type TrustedLog, type TrustedRoot } from "../formats/trusted-root.ts"
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
@@ -22,7 +22,8 @@ const fail = (message: string): never => {
 /**
  * Finds the trusted log that an entry names.
  *
- * @throws ERR_LOG_UNKNOWN when no trusted log has this id, or its key was not in use when the entry was made
+ * @throws ERR_LOG_UNKNOWN when no trusted log has this id, or its key was not in use when the entry was made;
+ * ERR_LOG_TIME when the stated time is none
  */
 export function findLog(entry: TransparencyLogEntry, trustedRoot: TrustedRoot): TrustedLog {
   const logs = trustedRoot.transparencyLogs.filter((log) => same(log.logId, entry.logId))
@@ -30,15 +31,21 @@ export function findLog(entry: TransparencyLogEntry, trustedRoot: TrustedRoot): 
     const id = Buffer.from(entry.logId).toString("hex").slice(0, 16)
     throw new GitsignError("ERR_LOG_UNKNOWN", `the trusted root knows no transparency log with id ${id}…`)
   }
-  // A log without times (Rekor v2) is bounded by the timestamp instead.
+  // A log without times (Rekor v2) is bounded by the timestamps instead; see checkProvenTime.
   if (entry.integratedTime === 0n) return logs[0] as TrustedLog
-  const time = Number(entry.integratedTime) * 1000
-  const log = logs.find(
-    ({ validFor }) => validFor.start.getTime() <= time && time <= (validFor.end?.getTime() ?? Infinity),
-  )
+  const time = timeOf(entry.integratedTime)
+  const log = logs.find(({ validFor }) => isWithin(validFor, time))
   if (log === undefined)
     throw new GitsignError("ERR_LOG_UNKNOWN", "the log's key was not in use when the entry was made")
   return log
+}
+
+function timeOf(integratedTime: bigint): Date {
+  const time = new Date(Number(integratedTime) * 1000)
+  if (Number.isNaN(time.getTime())) {
+    throw new GitsignError("ERR_LOG_TIME", "logged at a time that is in no calendar")
+  }
+  return time
 }
 
 /** What the inclusion proof of an entry states; the checkpoint's signature is still to be verified. */
@@ -56,7 +63,8 @@ export interface CheckedProof {
  * The caller MUST then verify the checkpoint's signature by `log`.
  *
  * @throws ERR_LOG_PROOF when the proof is missing, does not lead to the root, or disagrees with the checkpoint;
- * ERR_CHECKPOINT when the checkpoint is malformed or not signed in the log's name
+ * ERR_CHECKPOINT when the checkpoint is malformed or not signed in the log's name; ERR_LOG_PROMISE when the log is one that
+ * promises its entries, and there is no promise
  */
 export function checkInclusionProof(entry: TransparencyLogEntry, log: TrustedLog): CheckedProof {
   const proof = entry.inclusionProof
@@ -67,9 +75,16 @@ export function checkInclusionProof(entry: TransparencyLogEntry, log: TrustedLog
   const sharded = /^(\S+) - (\d+)$/.exec(checkpoint.origin)
   const logName = sharded?.[1] ?? checkpoint.origin
   const hint = log.logId.subarray(0, 4)
+  // The engine takes this name as a regular expression, and one can be made that it never finishes.
+  if (!/^[\w.:/-]+$/.test(logName))
+    throw new GitsignError("ERR_CHECKPOINT", "the checkpoint's origin is not a log's name")
   const own = note.signatures.filter((signature) => signature.name === logName && same(signature.keyHint, hint))
-  if (own.length === 0)
+  const [signature] = own
+  if (signature === undefined)
     throw new GitsignError("ERR_CHECKPOINT", `the checkpoint bears no signature of ${logName} with the trusted key`)
+  // One valid signature would carry a second line along that anyone may write. Witnesses cosign only the newer logs.
+  if (own.length > 1 || (sharded !== null && note.signatures.length > 1))
+    throw new GitsignError("ERR_CHECKPOINT", "the checkpoint bears more signatures than its log makes")
   // The name is what tells two logs with one key apart; a v1 log may have moved, a v2 log's name is its address.
   if (sharded === null && logName !== hostOf(log.baseUrl)) {
     throw new GitsignError(
@@ -83,9 +98,7 @@ export function checkInclusionProof(entry: TransparencyLogEntry, log: TrustedLog
     if (!same(proof.rootHash, checkpoint.rootHash))
       throw new GitsignError("ERR_LOG_PROOF", "the proof and its checkpoint differ in root hash")
   }
-  for (const hash of proof.hashes) {
-    if (hash.length !== 32) throw new GitsignError("ERR_LOG_PROOF", "a hash of the inclusion proof is not 32 bytes")
-  }
+  checkIndex(entry, proof, sharded !== null)
   const root = rootFromInclusionProof(
     proof.logIndex,
     checkpoint.treeSize,
@@ -99,9 +112,18 @@ export function checkInclusionProof(entry: TransparencyLogEntry, log: TrustedLog
     logName,
     entry: {
       ...entry,
-      inclusionProof: { ...proof, checkpoint: `${note.text}\n${own.map(({ line }) => line).join("")}` },
+      inclusionProof: { ...proof, checkpoint: `${note.text}\n${signature.line}` },
     },
   }
+}
+
+/** The index that is shown to people must be one that the log has signed or the proof proves. */
+function checkIndex(entry: TransparencyLogEntry, proof: InclusionProof, sharded: boolean): void {
+  const promised = (entry.inclusionPromise?.length ?? 0) > 0
+  if (promised) return
+  if (sharded) throw new GitsignError("ERR_LOG_PROMISE", "the log entry lacks its log's promise, which signs its index")
+  if (entry.logIndex !== proof.logIndex)
+    throw new GitsignError("ERR_LOG_PROOF", "the log entry and its proof differ in index")
 }
 
 function hostOf(baseUrl: string): string {

@@ -29,14 +29,16 @@ export class Progress {
 
   /** What has been found out; `error` is why it ended, undefined when every step passed. */
   summary(error: GitsignError | undefined): VerificationSummary {
-    const failed = error !== undefined && error.exitStatus !== 3 ? this.#current : undefined
+    // A trusted root that cannot be read says nothing about the signature; a signer nobody asked for is refused.
+    const refused = error !== undefined && (error.exitStatus === 1 || this.#current === "identity")
+    const failed = refused ? this.#current : undefined
     return {
-      verdict: error === undefined ? "verified" : error.exitStatus === 3 ? "unavailable" : "failed",
+      verdict: error === undefined ? "verified" : refused ? "failed" : "unavailable",
       error,
       notAllowed: failed === "identity",
       steps: STEPS.map((step) => ({
         step,
-        outcome: this.#passed.has(step) ? "passed" : step === failed ? "failed" : "not checked",
+        outcome: step === failed ? "failed" : this.#passed.has(step) ? "passed" : "not checked",
       })),
       signer: this.signer,
       mode: this.mode,

@@ -19,6 +19,10 @@ export function verificationStatus(summary: VerificationSummary): string {
   })
 }
 
+/** The status lines for a signature that was not even looked at, as when the configuration is wrong: git would show none as unsigned. */
+export const uncheckedStatus = (): string =>
+  formatVerificationStatus({ outcome: "unchecked", fingerprint: undefined, userId: "", signingTime: undefined })
+
 function outcomeOf({ verdict, notAllowed }: VerificationSummary): SignatureStatus["outcome"] {
   if (verdict === "verified") return "good"
   if (notAllowed) return "stranger"

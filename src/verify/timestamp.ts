@@ -7,7 +7,8 @@
 
 import { createHash } from "node:crypto"
 import { GitsignError } from "../errors.ts"
-import type { TrustedAuthority, TrustedRoot } from "../formats/trusted-root.ts"
+import { DerReader, readAll, TAG } from "../formats/der.ts"
+import { isWithin, type TrustedAuthority, type TrustedRoot } from "../formats/trusted-root.ts"
 import { parseTimeStampToken } from "../formats/tsp.ts"
 import { type Certificate, OID, parseCertificate } from "../formats/x509.ts"
 
@@ -49,7 +50,7 @@ export function checkTimestamp(token: Uint8Array, signature: Uint8Array, trusted
     same(certificate.issuer, parsed.issuer) && same(certificate.serialNumber, parsed.serialNumber)
   const authority = findAuthority(trustedRoot, parsed.certificates, isSigner, genTime)
   const [signer] = authority.certChain
-  checkSigner(parseCertificate(signer ?? fail("no signer")))
+  checkSigner(parseCertificate(signer ?? fail("no signer")), parsed.keyType)
   for (const embedded of parsed.certificates) {
     // A certificate that is neither the signer nor trusted is not covered by any signature: anyone could have changed it.
     if (!authority.certChain.some((trusted) => same(trusted, embedded))) {
@@ -65,10 +66,7 @@ function findAuthority(
   isSigner: (certificate: Certificate) => boolean,
   genTime: Date,
 ): TrustedAuthority {
-  const time = genTime.getTime()
-  const inUse = trustedRoot.timestampAuthorities.filter(
-    ({ validFor }) => validFor.start.getTime() <= time && time <= (validFor.end?.getTime() ?? Infinity),
-  )
+  const inUse = trustedRoot.timestampAuthorities.filter(({ validFor }) => isWithin(validFor, genTime))
   if (inUse.length === 0) return fail("no timestamp authority is trusted for that time")
   for (const authority of inUse) {
     const [first] = authority.certChain
@@ -86,8 +84,19 @@ function findAuthority(
   return fail("it is not signed by a trusted timestamp authority")
 }
 
+const KEY_ALGORITHMS = { ecdsa: "1.2.840.10045.2.1", rsa: "1.2.840.113549.1.1.1" } as const
+
 /** RFC 3161 §2.3: the one purpose of a TSA's certificate is timeStamping, and that is critical. */
-function checkSigner(certificate: Certificate): void {
+function checkSigner(certificate: Certificate, keyType: keyof typeof KEY_ALGORITHMS): void {
+  // OpenSSL goes by the key, and would not mind a signature algorithm that is not the key's.
+  const keyAlgorithm = readAll(certificate.subjectPublicKeyInfo, "subjectPublicKeyInfo", (outer) =>
+    outer.sequence("subjectPublicKeyInfo", (r) => {
+      const algorithm = new DerReader(r.expect(TAG.sequence, "algorithm").content).oid("algorithm")
+      r.bitStringOctets("subjectPublicKey")
+      return algorithm
+    }),
+  )
+  if (keyAlgorithm !== KEY_ALGORITHMS[keyType]) fail("its signature algorithm is not for its signer's key")
   const usage = certificate.extensions.get(OID.extKeyUsage)
   if (
     usage?.critical !== true ||

@@ -8,21 +8,25 @@
  * @module
  */
 
-import { createHash, verify as verifyBytes } from "node:crypto"
+import { createHash } from "node:crypto"
 import { GitsignError, isGitsignError, messageOf } from "../errors.ts"
 import { CMS_OID, parseSignedData, type SignedData, single } from "../formats/cms.ts"
-import { readAll } from "../formats/der.ts"
-import { checkEcdsaSigValue } from "../formats/ecdsa.ts"
+import { readAll, TAG } from "../formats/der.ts"
 import { findForeignCertificates } from "../formats/foreign.ts"
 import { loggedObjectIds, signatureMarker } from "../formats/git-object.ts"
-import { decodeTransparencyLogEntry, hashedRekordBody, type TransparencyLogEntry } from "../formats/log-entry.ts"
+import {
+  decodeTransparencyLogEntry,
+  type HashedRekord,
+  hashedRekordBody,
+  type TransparencyLogEntry,
+} from "../formats/log-entry.ts"
 import { decodeSignatureArmor, encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
 import { type Signer, signerOf } from "../formats/signer.ts"
 import type { TrustedRoot } from "../formats/trusted-root.ts"
 import { type Certificate, parseCertificate } from "../formats/x509.ts"
-import { p256KeyOf } from "./certificate.ts"
 import { onlineDigest } from "./log-entry.ts"
 import { Progress } from "./progress.ts"
+import { verifyP256Signature } from "./signature.ts"
 import { type SigstoreClaim, verifySigstore } from "./sigstore.ts"
 import type { VerificationSummary } from "./summary.ts"
 
@@ -67,28 +71,29 @@ export function verifySignature(signed: Signed, options: VerifyOptions): Verific
 
 function run(signed: Signed, options: VerifyOptions, progress: Progress): void {
   // 1. The signature is CMS of the one form that gitsign writes.
-  const cms = progress.step("signature form", () => readSignature(signed.signature, options.trustedRoot))
+  const { cms, evidence } = progress.step("signature form", () => {
+    const cms = readSignature(signed.signature, options.trustedRoot)
+    return { cms, evidence: readEvidence(cms) }
+  })
   const { signerInfo } = cms
   progress.claimedSigningTime = signerInfo.signingTime
+  progress.mode = evidence.entry === undefined ? "online" : "offline"
 
   // 2. It names one of the certificates that it carries.
-  const certificate = progress.step("signer certificate", () => findSignerCertificate(cms))
-  const signer = signerOf(certificate)
+  const signer = progress.step("signer certificate", () => findSigner(cms, options.trustedRoot))
+  const { certificate } = signer
   progress.signer = signer
 
   // 3. It is over this payload.
   const payload = progress.step("payload digest", () => checkPayload(signed.payload, cms))
 
   // 4. The key in the certificate made it.
-  progress.step("signature", () => {
-    checkEcdsaSigValue(signerInfo.signature, 32)
-    if (!verifyBytes("sha256", signerInfo.signedAttrs, p256KeyOf(certificate), signerInfo.signature)) {
-      throw new GitsignError("ERR_SIGNATURE", "the signature was not made by the key in the certificate")
-    }
-  })
+  progress.step("signature", () =>
+    verifyP256Signature(certificate.subjectPublicKeyInfo, signerInfo.signedAttrs, signerInfo.signature),
+  )
 
   // 5. to 10. Certificate, log and timestamps.
-  verifySigstore(sigstoreClaim(cms, certificate, payload, signed.signature, options, progress), options, progress)
+  verifySigstore(sigstoreClaim(cms, certificate, payload, signed.signature, evidence, options), options, progress)
 
   // 11. The signer is the one asked for.
   progress.step("identity", () => {
@@ -127,7 +132,7 @@ function explainForeign(der: Uint8Array, trustedRoot: TrustedRoot): GitsignError
 }
 
 /** Step 2: by issuer and serial number, never by position; the leaf is often not first. */
-function findSignerCertificate({ certificates, signerInfo }: SignedData): Certificate {
+function findSigner({ certificates, signerInfo }: SignedData, trustedRoot: TrustedRoot): Signer {
   const parsed = certificates.map(parseCertificate)
   const matching = parsed.filter(
     ({ issuer, serialNumber }) =>
@@ -137,10 +142,16 @@ function findSignerCertificate({ certificates, signerInfo }: SignedData): Certif
   if (certificate === undefined || matching.length !== 1) {
     throw new GitsignError(
       "ERR_SIGNER",
-      "issuer and serial number of the signer name none of the certificates in the signature",
+      "issuer and serial number of the signer do not name one certificate in the signature",
     )
   }
-  return certificate
+  // A certificate that is neither the signer's nor trusted is covered by no signature: anyone could have changed it.
+  const trusted = trustedRoot.certificateAuthorities.flatMap(({ certChain }) => certChain)
+  for (const { der } of parsed) {
+    if (der !== certificate.der && !trusted.some((authority) => Buffer.compare(authority, der) === 0))
+      throw new GitsignError("ERR_CERT_CHAIN", "the signature carries a certificate that is not in the trusted chain")
+  }
+  return signerOf(certificate)
 }
 
 /** Step 3. */
@@ -151,71 +162,80 @@ function checkPayload(payload: Uint8Array | undefined, { eContent, signerInfo }:
   if (payload !== undefined && eContent !== undefined && Buffer.compare(payload, eContent) !== 0) {
     throw new GitsignError("ERR_CONTENT", "the signature carries another content than the one given")
   }
-  if (Buffer.compare(createHash("sha256").update(content).digest(), signerInfo.messageDigest) !== 0) {
+  if (Buffer.compare(sha256(content), signerInfo.messageDigest) !== 0) {
     throw new GitsignError("ERR_CONTENT", "the object was changed after it was signed (the digest differs)")
   }
   return content
 }
 
+type StoredEntry = Omit<TransparencyLogEntry, "canonicalizedBody">
+
+/** What stands beside the signature and proves it. */
+interface Evidence {
+  readonly entry: StoredEntry | undefined
+  /** TimeStampTokens, DER. */
+  readonly timestamps: readonly Uint8Array[]
+}
+
 /**
- * The log entry in attribute 57264.3.1, its body rebuilt; undefined when there is none.
+ * The unsigned attributes: the log entry in 57264.3.1 and the timestamp, if there are any.
  *
- * A prototype of 2023 used the number for a PrintableString; its signatures are verified like those in online mode.
+ * A prototype of 2023 used the number of the log entry and its neighbours for other encodings; its signatures are verified
+ * like those in online mode.
  */
-function embeddedEntry({ signerInfo }: SignedData, certificate: Certificate): TransparencyLogEntry | undefined {
-  const { unsignedAttrs } = signerInfo
+function readEvidence({ signerInfo: { unsignedAttrs } }: SignedData): Evidence {
+  const ofPrototype = unsignedAttrs.get(CMS_OID.transparencyLogEntry)?.[0]?.[0] === TAG.printableString
   for (const type of unsignedAttrs.keys()) {
-    if (type !== CMS_OID.transparencyLogEntry && type !== CMS_OID.timeStampToken && !PROTOTYPE_ATTRIBUTES.has(type)) {
+    const known = type === CMS_OID.transparencyLogEntry || type === CMS_OID.timeStampToken
+    if (!known && !(ofPrototype && PROTOTYPE_ATTRIBUTES.has(type))) {
       throw new GitsignError("ERR_CMS", `unexpected unsigned attribute ${type}`)
     }
   }
-  if (!unsignedAttrs.has(CMS_OID.transparencyLogEntry)) return undefined
+  const timestamps = unsignedAttrs.has(CMS_OID.timeStampToken)
+    ? [single(unsignedAttrs, CMS_OID.timeStampToken, "timestamp attribute")]
+    : []
+  if (ofPrototype || !unsignedAttrs.has(CMS_OID.transparencyLogEntry)) return { entry: undefined, timestamps }
   const value = single(unsignedAttrs, CMS_OID.transparencyLogEntry, "log entry attribute")
-  if (value[0] === PRINTABLE_STRING && [...PROTOTYPE_ATTRIBUTES].some((type) => unsignedAttrs.has(type)))
-    return undefined
-  const entry = decodeTransparencyLogEntry(
-    readAll(value, "log entry attribute", (r) => r.octetString("log entry attribute")),
-  )
-  // The Go gitsign stores 0.0.1 also for Rekor v2, whose checkpoints alone tell: only v1 origins end in a tree id.
-  const sharded = /^\S+ - \d+\n/.test(entry.inclusionProof?.checkpoint ?? "")
-  const version = sharded ? "0.0.1" : "0.0.2"
-  if (entry.kindVersion.kind !== "hashedrekord" || !["0.0.1", version].includes(entry.kindVersion.version)) {
-    throw new GitsignError("ERR_LOG_ENTRY", "the log entry is not a hashedrekord of this log")
-  }
-  const digest = createHash("sha256").update(signerInfo.signedAttrs).digest()
-  const canonicalizedBody = hashedRekordBody(
-    { digest, signature: signerInfo.signature, certificateDer: certificate.der },
-    version,
-  )
-  return { ...entry, kindVersion: { kind: "hashedrekord", version }, canonicalizedBody }
+  const stored = readAll(value, "log entry attribute", (r) => r.octetString("log entry attribute"))
+  return { entry: decodeTransparencyLogEntry(stored), timestamps }
 }
 
-const PRINTABLE_STRING = 0x13
 const PROTOTYPE_ATTRIBUTES = new Set([0, 2, 3, 4, 5, 6, 7, 8].map((n) => `1.3.6.1.4.1.57264.3.${n}`))
 
 /** Steps 5 to 10 as they are asked for a git signature. */
 function sigstoreClaim(
-  cms: SignedData,
+  { signerInfo: { signedAttrs, signature } }: SignedData,
   certificate: Certificate,
   payload: Uint8Array,
   signatureFile: Uint8Array,
+  evidence: Evidence,
   options: VerifyOptions,
-  progress: Progress,
 ): SigstoreClaim {
-  const { signerInfo } = cms
-  const embedded = embeddedEntry(cms, certificate)
-  if (embedded !== undefined) progress.mode = "offline"
-  const timestamps = signerInfo.unsignedAttrs.has(CMS_OID.timeStampToken)
-    ? [single(signerInfo.unsignedAttrs, CMS_OID.timeStampToken, "timestamp attribute")]
-    : []
-  const claim = { certificate, signed: signerInfo.signedAttrs, signature: signerInfo.signature, timestamps }
-  if (embedded !== undefined)
-    return { ...claim, logged: { entry: embedded, signature: signerInfo.signature, signed: [signerInfo.signedAttrs] } }
+  const claim = { certificate, signed: signedAttrs, signature, timestamps: evidence.timestamps }
+  if (evidence.entry !== undefined) {
+    const rekord = { signature, certificateDer: certificate.der, digest: sha256(signedAttrs) }
+    return { ...claim, logged: { entry: withBody(evidence.entry, rekord), signature, signed: [signedAttrs] } }
+  }
   if (options.logEntry === undefined) return { ...claim, logged: undefined }
   // Online mode logs a second signature by the same key, over the object id.
   const objectIds = loggedObjectIds(payload, armorOf(signatureFile)).map((id) => Buffer.from(id, "ascii"))
   return { ...claim, logged: { entry: options.logEntry, signature: undefined, signed: objectIds } }
 }
+
+/**
+ * The entry with its body, which is not stored but rebuilt from the signature.
+ *
+ * The Go gitsign stores version 0.0.1 also for Rekor v2, whose checkpoints alone tell: only v1 origins end in a tree id.
+ */
+function withBody(stored: StoredEntry, rekord: HashedRekord): TransparencyLogEntry {
+  const { kind, version: storedVersion } = stored.kindVersion
+  const sharded = /^\S+ - \d+\n/.test(stored.inclusionProof?.checkpoint ?? "")
+  const version = sharded ? "0.0.1" : "0.0.2"
+  const kindVersion = kind === "hashedrekord" && storedVersion === "0.0.1" ? { kind, version } : stored.kindVersion
+  return { ...stored, kindVersion, canonicalizedBody: hashedRekordBody(rekord, version) }
+}
+
+const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest()
 
 /** The armored form of a signature, which is what object ids are made of. */
 const armorOf = (signature: Uint8Array): Uint8Array =>
