@@ -1,0 +1,83 @@
+/**
+ * The timestamp authority of the made-up Sigstore instance (RFC 3161), each part open to being made wrong.
+ *
+ * @module
+ */
+
+import { createHash, type KeyObject, sign } from "node:crypto"
+import { algorithm, boolean, context, generalizedTime, integer, octets, oid, seq, set, setOf } from "./asn1.ts"
+import { KEYS, OIDS, seconds } from "./certificates.ts"
+import { sha256 } from "./keys.ts"
+import { issuerAndSerial } from "./signatures.ts"
+
+const SHA256 = "2.16.840.1.101.3.4.2.1"
+const SHA512 = "2.16.840.1.101.3.4.2.3"
+const TST_INFO = "1.2.840.113549.1.9.16.1.4"
+
+export interface TimestampOptions {
+  /** The signer's certificate, which the token names. */
+  readonly certificate: Uint8Array
+  /** The certificates in the token; the signer's when left out. */
+  readonly embedded?: readonly Uint8Array[]
+  readonly key?: KeyObject
+  readonly time?: Date
+  /** Such as `.5`. */
+  readonly fraction?: string
+  readonly sha512?: boolean
+  /** The AlgorithmIdentifier of the signature, as stated. */
+  readonly signatureAlgorithm?: Uint8Array
+  readonly unsignedAttrs?: readonly Uint8Array[]
+}
+
+const attribute = (id: string, value: Uint8Array): Buffer => seq(oid(id), set(value))
+
+/** A TimeStampToken over these octets. */
+export function timeStampToken(over: Uint8Array, options: TimestampOptions): Buffer {
+  const { certificate, key = KEYS.tsa, time = seconds(3) } = options
+  const imprint = options.sha512 === true ? SHA512 : SHA256
+  const digest = createHash(options.sha512 === true ? "sha512" : "sha256")
+    .update(over)
+    .digest()
+  const tstInfo = seq(
+    integer(1),
+    oid("1.3.6.1.4.1.57264.2"),
+    seq(algorithm(imprint), octets(digest)),
+    integer(7),
+    generalizedTime(time, options.fraction),
+    seq(integer(1)),
+    boolean(true),
+    integer(0x0123456789abcdefn),
+  )
+  const signedAttrs = setOf(
+    attribute("1.2.840.113549.1.9.3", oid(TST_INFO)),
+    attribute("1.2.840.113549.1.9.4", octets(sha256(tstInfo))),
+    // ESSCertIDv2 (RFC 5035): which certificate is meant, under the signature.
+    attribute("1.2.840.113549.1.9.16.2.47", seq(seq(seq(octets(sha256(certificate)))))),
+  )
+  const untagged = Buffer.from(signedAttrs)
+  untagged[0] = 0xa0
+  const embedded = options.embedded ?? [certificate]
+  return seq(
+    oid("1.2.840.113549.1.7.2"),
+    context(
+      0,
+      seq(
+        integer(3),
+        set(algorithm(SHA256)),
+        seq(oid(TST_INFO), context(0, octets(tstInfo))),
+        ...(embedded.length === 0 ? [] : [context(0, ...embedded)]),
+        set(
+          seq(
+            integer(1),
+            issuerAndSerial(certificate),
+            algorithm(SHA256),
+            untagged,
+            options.signatureAlgorithm ?? algorithm(OIDS.ecdsaSha256),
+            octets(sign("sha256", signedAttrs, key)),
+            ...(options.unsignedAttrs === undefined ? [] : [context(1, ...options.unsignedAttrs)]),
+          ),
+        ),
+      ),
+    ),
+  )
+}
