@@ -217,9 +217,13 @@ function sigstoreClaim(
     return { ...claim, logged: { entry: withBody(evidence.entry, rekord), signature, signed: [signedAttrs] } }
   }
   if (options.logEntry === undefined) return { ...claim, logged: undefined }
-  // Online mode logs a second signature by the same key, over the object id.
+  // Online mode logs a second signature by the same key, over the object id. The prototype of 2023 logged the signature
+  // itself, as offline mode does, and kept the entry in attributes that nothing reads any more.
   const objectIds = loggedObjectIds(payload, armorOf(signatureFile)).map((id) => Buffer.from(id, "ascii"))
-  return { ...claim, logged: { entry: options.logEntry, signature: undefined, signed: objectIds } }
+  return {
+    ...claim,
+    logged: { entry: options.logEntry, signature: undefined, signed: [...objectIds, signedAttrs] },
+  }
 }
 
 /**
@@ -244,7 +248,13 @@ const armorOf = (signature: Uint8Array): Uint8Array =>
 /**
  * SHA-256 digests under which a log may hold the entry of an online-mode signature, likeliest first.
  *
- * @throws ERR_GIT_OBJECT when the payload is neither a commit nor a tag
+ * @throws ERR_GIT_OBJECT when the payload is neither a commit nor a tag; ERR_PEM, ERR_DER, ERR_CMS when the signature is not one
  */
-export const onlineDigests = (payload: Uint8Array, signature: Uint8Array): Uint8Array[] =>
-  loggedObjectIds(payload, armorOf(signature)).map(onlineDigest)
+export function onlineDigests(payload: Uint8Array, signature: Uint8Array): Uint8Array[] {
+  const der = signature[0] === 0x30 ? signature : decodeSignatureArmor(signature)
+  const { signedAttrs } = parseSignedData(der).signerInfo
+  return [
+    ...loggedObjectIds(payload, armorOf(signature)).map(onlineDigest),
+    createHash("sha256").update(signedAttrs).digest(),
+  ]
+}

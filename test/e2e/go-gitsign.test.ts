@@ -92,6 +92,13 @@ describe.skipIf(go === undefined)("the Go gitsign (GITSIGN_GO, or gitsign on PAT
       const env = { GITSIGN_REKOR_MODE: "offline", ...(timestamp === "timestamp" ? services.timestampEnvironment : {}) }
       const repository = signed(`own-signs-${name.replaceAll(" ", "-")}`, "own", env)
       const commit = withGo(repository, env, "verify-commit", "HEAD")
+      // It takes the authority's accuracy off the time, and so refuses a certificate that is younger than that.
+      if (timestamp === "timestamp" && services.timestampAccuracy) {
+        expect(commit.stderr).toContain(
+          "certificate has expired or is not yet valid: timestamp authority verification failed",
+        )
+        return
+      }
       expect(commit.status, commit.stderr).toBe(0)
       expect(commit.stderr).toContain("Good signature")
       const tag = withGo(repository, env, "verify-tag", "v1")

@@ -10,8 +10,11 @@ import { KEYS, OIDS, seconds } from "./certificates.ts"
 import { sha256 } from "./keys.ts"
 import { issuerAndSerial } from "./signatures.ts"
 
-const SHA256 = "2.16.840.1.101.3.4.2.1"
-const SHA512 = "2.16.840.1.101.3.4.2.3"
+const HASHES = {
+  sha256: "2.16.840.1.101.3.4.2.1",
+  sha384: "2.16.840.1.101.3.4.2.2",
+  sha512: "2.16.840.1.101.3.4.2.3",
+} as const
 const TST_INFO = "1.2.840.113549.1.9.16.1.4"
 
 export interface TimestampOptions {
@@ -24,6 +27,12 @@ export interface TimestampOptions {
   /** Such as `.5`. */
   readonly fraction?: string
   readonly sha512?: boolean
+  /** What the signer hashes with; SHA-256 unless told. */
+  readonly hash?: keyof typeof HASHES
+  /** The hash in the SignedData, where it is to be another. */
+  readonly statedHash?: keyof typeof HASHES
+  /** The contentType attribute. */
+  readonly contentType?: string
   /** The AlgorithmIdentifier of the signature, as stated. */
   readonly signatureAlgorithm?: Uint8Array
   readonly unsignedAttrs?: readonly Uint8Array[]
@@ -33,15 +42,13 @@ const attribute = (id: string, value: Uint8Array): Buffer => seq(oid(id), set(va
 
 /** A TimeStampToken over these octets. */
 export function timeStampToken(over: Uint8Array, options: TimestampOptions): Buffer {
-  const { certificate, key = KEYS.tsa, time = seconds(3) } = options
-  const imprint = options.sha512 === true ? SHA512 : SHA256
-  const digest = createHash(options.sha512 === true ? "sha512" : "sha256")
-    .update(over)
-    .digest()
+  const { certificate, key = KEYS.tsa, time = seconds(3), hash = "sha256" } = options
+  const imprint = options.sha512 === true ? "sha512" : "sha256"
+  const digest = createHash(imprint).update(over).digest()
   const tstInfo = seq(
     integer(1),
     oid("1.3.6.1.4.1.57264.2"),
-    seq(algorithm(imprint), octets(digest)),
+    seq(algorithm(HASHES[imprint]), octets(digest)),
     integer(7),
     generalizedTime(time, options.fraction),
     seq(integer(1)),
@@ -49,8 +56,8 @@ export function timeStampToken(over: Uint8Array, options: TimestampOptions): Buf
     integer(0x0123456789abcdefn),
   )
   const signedAttrs = setOf(
-    attribute("1.2.840.113549.1.9.3", oid(TST_INFO)),
-    attribute("1.2.840.113549.1.9.4", octets(sha256(tstInfo))),
+    attribute("1.2.840.113549.1.9.3", oid(options.contentType ?? TST_INFO)),
+    attribute("1.2.840.113549.1.9.4", octets(createHash(hash).update(tstInfo).digest())),
     // ESSCertIDv2 (RFC 5035): which certificate is meant, under the signature.
     attribute("1.2.840.113549.1.9.16.2.47", seq(seq(seq(octets(sha256(certificate)))))),
   )
@@ -63,17 +70,17 @@ export function timeStampToken(over: Uint8Array, options: TimestampOptions): Buf
       0,
       seq(
         integer(3),
-        set(algorithm(SHA256)),
+        set(algorithm(HASHES[options.statedHash ?? hash])),
         seq(oid(TST_INFO), context(0, octets(tstInfo))),
         ...(embedded.length === 0 ? [] : [context(0, ...embedded)]),
         set(
           seq(
             integer(1),
             issuerAndSerial(certificate),
-            algorithm(SHA256),
+            algorithm(HASHES[hash]),
             untagged,
             options.signatureAlgorithm ?? algorithm(OIDS.ecdsaSha256),
-            octets(sign("sha256", signedAttrs, key)),
+            octets(sign(hash, signedAttrs, key)),
             ...(options.unsignedAttrs === undefined ? [] : [context(1, ...options.unsignedAttrs)]),
           ),
         ),

@@ -36,7 +36,7 @@ const rsa = (): Recipe => ({
   kind: "commits",
   name: "timestamp-rsa",
   expect: "verified",
-  comment: "a timestamp authority with an RSA key",
+  comment: "a timestamp authority with an RSA key that signs with SHA-384",
   fields: { "timestamp-cert-chain": "made-rsa-tsa.pem" },
   files: () => {
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
@@ -45,6 +45,7 @@ const rsa = (): Recipe => ({
       token(one.signature, {
         certificate,
         key: privateKey,
+        hash: "sha384",
         signatureAlgorithm: algorithm("1.2.840.113549.1.1.1", nothing),
       }),
     )
@@ -108,6 +109,12 @@ export const TIMESTAMPS: readonly Recipe[] = [
   ),
   with_(["timestamp-algorithm", "ERR_TIMESTAMP", "the signature algorithm says RSA, the key is ECDSA"], () => ({
     signatureAlgorithm: algorithm("1.2.840.113549.1.1.1", nothing),
+  })),
+  with_(["timestamp-digest-algorithm", "ERR_TIMESTAMP", "the SignedData states another hash than the signer"], () => ({
+    statedHash: "sha512",
+  })),
+  with_(["timestamp-content-type", "ERR_TIMESTAMP", "what was signed says that it is data, not a timestamp"], () => ({
+    contentType: "1.2.840.113549.1.7.1",
   })),
   with_(["timestamp-extra-certificate", "ERR_TIMESTAMP", "a certificate in the token that nobody trusts"], () => ({
     embedded: [tsaLeaf(), session().leaf],
