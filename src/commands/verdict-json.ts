@@ -16,15 +16,20 @@ export interface VerifiedObject {
   readonly name: string
 }
 
-/** The JSON text of one result, with a final line feed. Members are only ever added. */
-export function verdictJson(object: VerifiedObject, summary: VerificationSummary, identityChecked: boolean): string {
+/**
+ * The JSON text of one result, with a final line feed. Members are only ever added.
+ *
+ * @param anyIdentity whether whoever signed was accepted
+ */
+export function verdictJson(object: VerifiedObject, summary: VerificationSummary, anyIdentity: boolean): string {
   const { verdict, error, signer, logged } = summary
   const document = {
     schemaVersion: 1,
     object,
     verdict,
     error: error === undefined ? null : { code: error.code, message: error.message, hint: error.hint ?? null },
-    identityChecked,
+    identityChecked:
+      !anyIdentity && summary.steps.some(({ step, outcome }) => step === "identity" && outcome !== "not checked"),
     signer:
       signer === undefined
         ? null

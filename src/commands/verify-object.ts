@@ -54,7 +54,7 @@ export async function verifyObject(call: VerifyCall): Promise<void> {
     verifyWithLog(signed, options, { rekor: config.rekor, env: io.env }),
   )
   const verified = { type: object.type, id: object.id, name }
-  if (flags.format === "json") io.stdout(verdictJson(verified, summary, !flags.anyIdentity))
+  if (flags.format === "json") io.stdout(verdictJson(verified, summary, flags.anyIdentity === true))
   if (summary.error !== undefined) throw summary.error
   if (flags.format === "text") io.stdout(printableLines(`${object.type} ${object.id}\n${verdictText(summary)}`))
 }
