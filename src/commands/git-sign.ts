@@ -6,7 +6,6 @@
  * @module
  */
 
-import { fstatSync, readSync, statSync } from "node:fs"
 import type { Config } from "../config.ts"
 import { GitsignError } from "../errors.ts"
 import { beginSigning, sigCreated } from "../formats/gpg-status.ts"
@@ -17,8 +16,9 @@ import { describeIdentity, type IdentityTokenClaims } from "../services/oidc/tok
 import { createRekorClient } from "../services/rekor.ts"
 import { createTimestampAuthority } from "../services/timestamp-authority.ts"
 import { createCredential, type SignOutcome, sign } from "../sign/sign.ts"
+import { checkDescriptor, wasClosed } from "./descriptors.ts"
 import type { GitCall } from "./git-arguments.ts"
-import { type CommandIo, readInput, reasonOf, writeAll } from "./io.ts"
+import { type CommandIo, readInput, writeAll } from "./io.ts"
 import { identityTokenFor } from "./login.ts"
 import type { Messages } from "./messages.ts"
 import { httpClientOf } from "./network.ts"
@@ -47,11 +47,12 @@ export async function gitSign(
   const payload = readInput(io, call.payloadFile)
   const person = new Person(messages)
   // Not before stdin was read: the handler cannot run while a read waits for a terminal.
-  const stopWatching = exitOnSignals(messages)
+  const progress: Progress = { uploading: false }
+  const stopWatching = exitOnSignals(messages, progress)
   try {
     const config = await reading
     const http = httpClientOf(io.env)
-    const outcome = await signPayload(payload, call.detached, { config, io, person, http })
+    const outcome = await signPayload(payload, call.detached, { config, io, person, http, progress })
     const host = new URL(config.rekor).host
     messages.say(`logged in ${host} with index ${outcome.logEntry.logIndex}`)
     const { signer, signingTime } = outcome
@@ -72,12 +73,19 @@ export async function gitSign(
   }
 }
 
+/** What has been reached that cannot be taken back. */
+interface Progress {
+  uploading: boolean
+}
+
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
 /** Ends the process when somebody wants it to end, and says so; until the signature is written that leaves nothing behind. */
-function exitOnSignals(messages: Messages): () => void {
+function exitOnSignals(messages: Messages, progress: Progress): () => void {
   const stop = (signal: NodeJS.Signals): void => {
-    process.exit(messages.error(new GitsignError("ERR_CANCELLED", `cancelled by ${signal}`)))
+    const hint = "the log may hold an entry for this signature already, which harms nothing; run the command again"
+    const cancelled = new GitsignError("ERR_CANCELLED", `cancelled by ${signal}`, progress.uploading ? { hint } : {})
+    process.exit(messages.error(cancelled))
   }
   for (const signal of SIGNALS) process.once(signal, stop)
   return () => {
@@ -90,10 +98,11 @@ interface Tools {
   readonly io: CommandIo
   readonly person: Person
   readonly http: HttpClient
+  readonly progress: Progress
 }
 
 async function signPayload(payload: Uint8Array, detached: boolean, tools: Tools): Promise<SignOutcome> {
-  const { config, io, person, http } = tools
+  const { config, io, person, http, progress } = tools
   const trustedRoot = trustOf(config)
   const now = (): Date => new Date()
   const { token, claims } = await identityTokenFor({ config, env: io.env, http, person, now })
@@ -116,7 +125,10 @@ async function signPayload(payload: Uint8Array, detached: boolean, tools: Tools)
     // Asked again: before the certificate was issued it would have been too early.
     signingTime: now(),
     trustedRoot,
-    logEntry: waitFor(config.rekor, upload),
+    logEntry: waitFor(config.rekor, (entry) => {
+      progress.uploading = true
+      return upload(entry)
+    }),
     timestamp: stamp && timestampServerURL ? waitFor(timestampServerURL, stamp) : undefined,
   })
 }
@@ -141,28 +153,4 @@ function checkCommitter(signer: Signer, { committer }: Config): void {
     "ERR_COMMITTER",
     `gitsign.matchCommitter asks for ${expected}, and the certificate names ${signer.identity || "nobody"}`,
   )
-}
-
-function checkDescriptor(fd: number, name: string): void {
-  try {
-    fstatSync(fd)
-  } catch (cause) {
-    throw new GitsignError("ERR_IO", `cannot write to ${name}: ${reasonOf(cause)}`, { cause })
-  }
-}
-
-/**
- * Whether the process was started with this descriptor closed. The runtime then puts /dev/null there, open for reading as
- * well, which no shell's `> /dev/null` is.
- */
-function wasClosed(fd: number): boolean {
-  const status = fstatSync(fd)
-  const discards = statSync("/dev/null", { throwIfNoEntry: false })
-  if (!status.isCharacterDevice() || status.rdev !== discards?.rdev) return false
-  try {
-    readSync(fd, Buffer.alloc(1))
-    return true
-  } catch {
-    return false
-  }
 }

@@ -6,6 +6,7 @@
 
 import { uncheckedStatus, verificationStatus } from "../verify/status.ts"
 import type { VerificationSummary } from "../verify/summary.ts"
+import { checkDescriptor } from "./descriptors.ts"
 import type { GitCall } from "./git-arguments.ts"
 import { type CommandIo, readInput, writeAll } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -27,6 +28,7 @@ export async function gitVerify(
   const tell = (status: string): void => {
     if (call.statusFd !== undefined) writeAll(call.statusFd, Buffer.from(status, "utf8"), `descriptor ${call.statusFd}`)
   }
+  if (call.statusFd !== undefined) checkDescriptor(call.statusFd, `the descriptor of --status-fd ${call.statusFd}`)
   let summary: VerificationSummary
   try {
     summary = await verifyCall(call, io, messages)

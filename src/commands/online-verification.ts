@@ -53,9 +53,14 @@ export async function verifyOnline(
   }
   const host = new URL(sources.rekor).host
   try {
-    const logEntry = await search(sources, query)
+    const judge = (logEntry: TransparencyLogEntry): VerificationSummary =>
+      verifySignature(signed, { ...options, logEntry })
+    const logEntry = await search(sources, query, (entry) => {
+      const { verdict, notAllowed } = judge(entry)
+      return verdict === "verified" || notAllowed
+    })
     if (logEntry === undefined) return notInLog(alone, host)
-    const summary = verifySignature(signed, { ...options, logEntry })
+    const summary = judge(logEntry)
     if (summary.verdict === "verified" || summary.notAllowed) cache?.write(query, logEntry)
     return summary
   } catch (error) {
@@ -73,11 +78,15 @@ export async function verifyOnline(
   }
 }
 
-async function search(sources: EntrySources, query: CachedEntryQuery): Promise<TransparencyLogEntry | undefined> {
+async function search(
+  sources: EntrySources,
+  query: CachedEntryQuery,
+  accept: (entry: TransparencyLogEntry) => boolean,
+): Promise<TransparencyLogEntry | undefined> {
   const http = httpClientOf(sources.env)
   try {
     const signal = AbortSignal.timeout(SEARCH_TIMEOUT_MS)
-    return await createRekorClient({ url: sources.rekor, http, signal }).findLogEntry(query)
+    return await createRekorClient({ url: sources.rekor, http, signal }).findLogEntry(query, accept)
   } finally {
     http.close()
   }

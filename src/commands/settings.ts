@@ -28,4 +28,4 @@ export async function loadConfig(io: CommandIo, messages: Messages): Promise<Con
  * @throws ERR_TRUSTED_ROOT when a file cannot be read or is not what it should be
  */
 export const trustOf = (config: Config, trustedRootFile?: string): TrustedRoot =>
-  loadTrustedRoot(trustedRootFile === undefined ? config : { trustedRoot: trustedRootFile })
+  loadTrustedRoot(trustedRootFile ? { trustedRoot: trustedRootFile } : config)

@@ -32,9 +32,11 @@ async function show(io: CommandIo, revision: string, remote: string): Promise<vo
   io.stdout(jsonText(statement))
 }
 
-/** The first address of a remote without the password that may be in it; "" when there is no such remote. */
+/** The first address of a remote without the name and password that may be in it; "" when there is no such remote. */
 async function remoteAddress(io: CommandIo, remote: string): Promise<string> {
   const { stdout } = await runGit(io, ["config", "-z", "--get-all", `remote.${remote}.url`])
   const [address = ""] = stdout.toString("utf8").split("\0")
-  return address.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*:[^/@]*@/i, "$1")
+  const [, scheme] = /^([a-z][a-z0-9+.-]*:\/\/)/i.exec(address) ?? []
+  // Up to the last @ anywhere: a password may hold an @ or a slash itself, and a path that holds one is better cut than a secret shown.
+  return scheme === undefined ? address : scheme + address.slice(Math.max(scheme.length, address.lastIndexOf("@") + 1))
 }

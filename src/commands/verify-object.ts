@@ -5,7 +5,7 @@
  */
 
 import { GitsignError, isGitsignError } from "../errors.ts"
-import { parseSignedObject, type SignedObject } from "../formats/git-object.ts"
+import { parseSignedObject, type SignedObject, signatureMarker } from "../formats/git-object.ts"
 import type { Signer } from "../formats/signer.ts"
 import type { GitObject } from "../git/objects.ts"
 import { identityCheck, namesSigner } from "../policy/identity.ts"
@@ -69,6 +69,10 @@ async function verifyRaw(
     call.check?.(signed)
     const { payload, signature } = signed
     if (signature === undefined) throw new GitsignError("ERR_NOT_SIGNED", `${object.type} ${object.id} is not signed`)
+    // git knows a signature by its first line; bare DER is for files only.
+    if (signatureMarker(signature) === undefined) {
+      throw new GitsignError("ERR_PEM", "the signature header does not begin as git's signatures do")
+    }
     return await verify({ payload, signature })
   } catch (error) {
     if (!isGitsignError(error) || error.exitStatus !== 1) throw error

@@ -83,11 +83,17 @@ export function parseCommit(raw: Uint8Array, objectFormat: ObjectFormat): Signed
   for (const line of lines(raw)) {
     if (line[0] === LF) break
     offset += line.length
+    if (offset > MAX_HEADER_BYTES) return fail("the commit's headers are larger than any real ones")
     if (line[0] === SPACE && offset > line.length) {
+      if (!seen.has("committer")) return fail("a header before committer goes over several lines")
       if (target === "payload") payload.push(line)
       else if (target === "signature") signature.push(line.subarray(1))
       continue
     }
+    // git reads tree, parents, author and committer where they belong and stops at any other line: a signature header
+    // among them would hide parents from git that are part of the payload.
+    const name = headerName(line)
+    if (!seen.has("committer") && !mayFollow(name, seen)) return fail(`the commit's ${name} header is out of place`)
     if (startsWith(line, signatureHeader)) {
       target = "signature"
       signatures++
@@ -101,14 +107,11 @@ export function parseCommit(raw: Uint8Array, objectFormat: ObjectFormat): Signed
       target = "payload"
       payload.push(line)
       // Two trees or authors mean two readings of one signature (GHSA-7rmh-48mx-2vwc).
-      const name = headerName(line)
-      if (ONCE.has(name)) {
-        if (seen.has(name)) return fail(`the commit has two ${name} headers`)
-        seen.add(name)
-      }
+      if (ONCE.has(name) && seen.has(name)) return fail(`the commit has two ${name} headers`)
+      seen.add(name)
     }
   }
-  if (!startsWith(raw, "tree ")) return fail("the commit does not begin with a tree header")
+  if (!seen.has("committer")) return fail("the commit has not all its headers")
   if (signatures > 1) throw new GitsignError("ERR_DUPLICATE_SIGNATURE", "the commit has more than one signature header")
   payload.push(raw.subarray(offset))
   return {
@@ -120,6 +123,17 @@ export function parseCommit(raw: Uint8Array, objectFormat: ObjectFormat): Signed
 }
 
 const ONCE = new Set(["tree", "author", "committer", "encoding"])
+
+/** Bytes; signatures and merged tags among the headers have a few thousand. */
+const MAX_HEADER_BYTES = 1024 * 1024
+
+/** Whether a header stands where git reads it: `tree`, any number of `parent`, `author`, `committer`. */
+function mayFollow(name: string, seen: ReadonlySet<string>): boolean {
+  if (name === "tree") return seen.size === 0
+  if (name === "parent") return seen.has("tree") && !seen.has("author")
+  if (name === "author") return seen.has("tree") && !seen.has("author")
+  return name === "committer" && seen.has("author")
+}
 
 /** The first lines by which git knows a signature (gpg-interface.c). */
 const SIGNATURE_MARKERS = [
@@ -139,12 +153,7 @@ export const signatureMarker = (signature: Uint8Array): string | undefined =>
  * @throws ERR_GIT_OBJECT when the headers are not a tag's; ERR_DUPLICATE_SIGNATURE when a signature header is repeated
  */
 export function parseTag(raw: Uint8Array): SignedObject {
-  let offset = 0
-  let split = raw.length
-  for (const line of lines(raw)) {
-    if (signatureMarker(line) !== undefined) split = offset
-    offset += line.length
-  }
+  const split = lastMarker(raw)
   const payload: Uint8Array[] = []
   let position = 0
   let dropped = false
@@ -156,6 +165,7 @@ export function parseTag(raw: Uint8Array): SignedObject {
   for (const line of lines(body)) {
     if (line[0] === LF) break
     position += line.length
+    if (position > MAX_HEADER_BYTES) return fail("the tag's headers are larger than any real ones")
     if (line[0] === SPACE && headers > 0) {
       if (!dropped) payload.push(line)
       continue
@@ -174,6 +184,8 @@ export function parseTag(raw: Uint8Array): SignedObject {
     // Two objects or names mean two readings of one signature, as with commits.
     const name = headerName(line)
     if (TAG_HEADERS.includes(name) && seen.has(name)) return fail(`the tag has two ${name} headers`)
+    // git reads the tagger directly after the tag's name, or not at all.
+    if (name === "tagger" && headers !== 4) return fail("the tag's tagger header is out of place")
     seen.add(name)
     const expected = REQUIRED_TAG_HEADERS[headers - 1]
     if (expected !== undefined && !startsWith(line, `${expected} `))
@@ -189,6 +201,17 @@ export function parseTag(raw: Uint8Array): SignedObject {
     signature: split === raw.length ? undefined : raw.subarray(split),
     tagName,
   }
+}
+
+/** Where the last line begins that begins with a marker; the end when there is none. */
+function lastMarker(raw: Uint8Array): number {
+  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.length)
+  const starts = SIGNATURE_MARKERS.map((marker) => {
+    const at = bytes.lastIndexOf(`\n${marker}`)
+    return at >= 0 ? at + 1 : startsWith(raw, marker) ? 0 : -1
+  })
+  const last = Math.max(...starts)
+  return last < 0 ? raw.length : last
 }
 
 const REQUIRED_TAG_HEADERS = ["object", "type", "tag"]

@@ -33,7 +33,7 @@ export async function* readObjects(context: GitContext, revisions: readonly stri
   for (const revision of revisions) {
     if (/[\n\0]/.test(revision)) throw new GitsignError("ERR_GIT", "a revision cannot hold a line feed or a NUL")
   }
-  const child = startGit(context, ["cat-file", "--batch", "--buffer"])
+  const child = startGit(context, ["-c", "core.warnAmbiguousRefs=true", "cat-file", "--batch", "--buffer"])
   const stderr = collectStderr(child)
   const ended = new Promise<unknown>((resolve) => {
     child.on("error", (error) => resolve(startError(error)))
@@ -52,6 +52,14 @@ export async function* readObjects(context: GitContext, revisions: readonly stri
       }
       yield object
     }
+    await ended
+    // A tag or branch may be named like another, or like an id: what is checked out by that name may be something else.
+    const [, name] = /refname '(.*)' is ambiguous/.exec(stderr()) ?? []
+    if (name !== undefined) {
+      throw new GitsignError("ERR_GIT", `${name} names more than one thing in this repository`, {
+        hint: "say which: refs/heads/NAME, refs/tags/NAME, or a whole object id",
+      })
+    }
   } finally {
     // Also when the caller stops early: git must not wait for a reader that is gone.
     child.kill()
@@ -64,7 +72,9 @@ export async function* readObjects(context: GitContext, revisions: readonly stri
  * @throws ERR_GIT as {@link readObjects}
  */
 export async function readOneObject(context: GitContext, revision: string): Promise<GitObject> {
-  for await (const object of readObjects(context, [revision])) return object
+  let found: GitObject | undefined
+  for await (const object of readObjects(context, [revision])) found = object
+  if (found !== undefined) return found
   throw new GitsignError("ERR_BUG", "git neither answered nor failed")
 }
 

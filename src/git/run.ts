@@ -32,7 +32,8 @@ const MAX_STDERR = 64 * 1024
 export function startGit(context: GitContext, args: readonly string[]): ChildProcessWithoutNullStreams {
   return spawn("git", ["--no-replace-objects", ...args], {
     cwd: context.cwd,
-    env: context.env,
+    // What git says about a revision is read, so it has to be in one language.
+    env: { ...context.env, LC_ALL: "C" },
     stdio: "pipe",
     windowsHide: true,
   })

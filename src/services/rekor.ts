@@ -54,8 +54,11 @@ export interface RekorClient {
   readonly searchByCertificate: (certificateDer: Uint8Array) => Promise<readonly string[]>
   /** The uuids that the search index has for a SHA-256 digest. */
   readonly searchByHash: (digest: Uint8Array) => Promise<readonly string[]>
-  /** The first entry that the query describes, or undefined when the log has none. */
-  readonly findLogEntry: (query: LogEntryQuery) => Promise<TransparencyLogEntry | undefined>
+  /** The first entry that the query describes and `accept` takes, else the first it describes, or undefined when there is none. */
+  readonly findLogEntry: (
+    query: LogEntryQuery,
+    accept?: (entry: TransparencyLogEntry) => boolean,
+  ) => Promise<TransparencyLogEntry | undefined>
   readonly logInfo: () => Promise<LogInfo>
 }
 
@@ -129,30 +132,40 @@ export function createRekorClient(options: RekorClientOptions): RekorClient {
     return search({ publicKey: { format: "x509", content: pem.toString("base64") } })
   }
 
-  async function findLogEntry(query: LogEntryQuery): Promise<TransparencyLogEntry | undefined> {
+  async function findLogEntry(
+    query: LogEntryQuery,
+    accept: (entry: TransparencyLogEntry) => boolean = () => true,
+  ): Promise<TransparencyLogEntry | undefined> {
     const seen = new Set<string>()
+    // Anyone can log a signature again later, with s replaced by n - s: one entry that will not do says nothing of the others.
+    let refused: TransparencyLogEntry | undefined
+    const search = async (uuids: readonly string[]): Promise<TransparencyLogEntry | undefined> => {
+      for await (const entry of matches(uuids, seen, query)) {
+        if (accept(entry)) return entry
+        refused ??= entry
+      }
+      return undefined
+    }
     for (const digest of query.digestCandidates) {
-      const found = await firstMatch(await searchByHash(digest), seen, query)
+      const found = await search(await searchByHash(digest))
       if (found !== undefined) return found
     }
     // Anyone can log the digest with keys of their own until the bound is reached, but not with this certificate.
-    return firstMatch(await searchByCertificate(query.certificateDer), seen, query)
+    return (await search(await searchByCertificate(query.certificateDer))) ?? refused
   }
 
-  async function firstMatch(
+  async function* matches(
     uuids: readonly string[],
     seen: Set<string>,
     query: LogEntryQuery,
-  ): Promise<TransparencyLogEntry | undefined> {
+  ): AsyncGenerator<TransparencyLogEntry> {
     const fresh = [...new Set(uuids)].filter((uuid) => !seen.has(uuid)).slice(0, MAX_ENTRIES)
     for (let start = 0; start < fresh.length; start += CONCURRENCY) {
       const batch = fresh.slice(start, start + CONCURRENCY)
       for (const uuid of batch) seen.add(uuid)
       const entries = await Promise.all(batch.map(getLogEntry))
-      const found = entries.find((entry) => entry !== undefined && matchesQuery(entry, query))
-      if (found !== undefined) return found
+      for (const entry of entries) if (entry !== undefined && matchesQuery(entry, query)) yield entry
     }
-    return undefined
   }
 
   async function logInfo(): Promise<LogInfo> {

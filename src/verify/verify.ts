@@ -102,8 +102,13 @@ function run(signed: Signed, options: VerifyOptions, progress: Progress): void {
   })
 }
 
+/** Bytes; real ones have up to 5,000. A bound here bounds every list in it. */
+const MAX_SIGNATURE_BYTES = 256 * 1024
+
 /** Step 1. */
 function readSignature(signature: Uint8Array, trustedRoot: TrustedRoot): SignedData {
+  if (signature.length > MAX_SIGNATURE_BYTES)
+    throw new GitsignError("ERR_CMS", "the signature is larger than any real one")
   const marker = signatureMarker(signature)
   if (marker !== undefined && !marker.includes(SIGNATURE_LABEL)) {
     const kind = marker.includes("SSH") ? "an SSH" : "an OpenPGP"

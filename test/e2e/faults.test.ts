@@ -309,6 +309,30 @@ describe("surroundings", () => {
     30_000,
   )
 
+  test("a signal while the log answers: says that the log may have the entry", async () => {
+    const proxy = await startFaultyProxy(url("GITSIGN_REKOR_URL"), "/api/v1/log", { kind: "slow", milliseconds: 4000 })
+    const log = join(workspace.root, "log-late")
+    try {
+      await workspace.runAsync(repository, workspace.program, ["-bsau", "x", join(repository, ".git", "HEAD")], {
+        env: { GITSIGN_REKOR_URL: proxy.url, GITSIGN_LOG: log },
+        detached: true,
+        started: (child) => {
+          const poll = setInterval(() => {
+            if (proxy.requests() === 0) return
+            clearInterval(poll)
+            setTimeout(() => process.kill(-(child.pid ?? 0), "SIGTERM"), 200)
+          }, 50)
+        },
+      })
+      await vi.waitFor(
+        () => expect(readFileSync(log, "utf8")).toMatch(/\[ERR_CANCELLED\][\s\S]*may hold an entry/),
+        5000,
+      )
+    } finally {
+      await proxy.close()
+    }
+  }, 30_000)
+
   test("stdout closed, or full: exit 3, and nothing is published for a signature that nobody gets", async () => {
     writeFileSync(join(workspace.root, "payload"), workspace.git(repository, "cat-file", "commit", "HEAD"))
     const closed = await workspace.runAsync(repository, "sh", [

@@ -163,3 +163,64 @@ test("status lines go to the descriptor that is named, and nothing else does", (
   expect(verified.status, verified.stderr).toBe(0)
   expect(verified.stdout).toContain("[GNUPG:] GOODSIG")
 })
+
+test("a name that means two things is refused, not guessed", () => {
+  workspace.git(repository, "tag", "-a", "--no-sign", "-m", "in the way", "main", good)
+  try {
+    const refused = workspace.gitsign(repository, "verify", "--any-identity", "main")
+    expect(refused.stderr).toContain("main names more than one thing")
+    expect(refused.status).toBe(3)
+    expect(workspace.gitsign(repository, "verify", "--any-identity", `${good}`).status).toBe(0)
+  } finally {
+    workspace.git(repository, "tag", "-d", "main")
+  }
+})
+
+test("an empty --trusted-root is none: it does not widen what is trusted", () => {
+  expect(workspace.gitsign(repository, "verify", "--any-identity", "--trusted-root=", good).status).toBe(0)
+})
+
+test("a signature header of bare DER is not what git takes for a signature", () => {
+  const raw = workspace.run(repository, "git", ["cat-file", "commit", good]).stdout
+  const armored = /gpgsig -----BEGIN SIGNED MESSAGE-----\n([\s\S]*?) -----END SIGNED MESSAGE-----\n/.exec(raw)
+  const der = Buffer.from((armored?.[1] ?? "").replace(/\s/g, ""), "base64").toString("latin1")
+  const file = join(workspace.root, "bare-der")
+  writeFileSync(
+    file,
+    raw.replace(armored?.[0] ?? "", () => `gpgsig ${der.replaceAll("\n", "\n ")}\n`),
+    "latin1",
+  )
+  const id = workspace.git(repository, "hash-object", "-t", "commit", "-w", "--literally", file)
+  const refused = workspace.gitsign(repository, "verify", "--any-identity", id)
+  expect(refused.status).toBe(1)
+  expect(refused.stderr).toMatch(/\[ERR_(PEM|CMS|DER|CONTENT)\]/)
+})
+
+test("show does not print what is secret in a remote's address", () => {
+  for (const address of [
+    "https://SECRET@example.com/x/y",
+    "https://user:SE@CRET@example.com/x/y",
+    "https://user:SE/CRET@example.com/x/y",
+  ]) {
+    workspace.git(repository, "config", "remote.origin.url", address)
+    const shown = JSON.parse(workspace.gitsign(repository, "show", good).stdout)
+    expect(shown.subject[0].name).toBe("https://example.com/x/y")
+  }
+})
+
+test("a descriptor that is not the caller's, and a stdout that cannot be written, are refused before anything is sent", () => {
+  const payload = join(workspace.root, "payload")
+  writeFileSync(payload, workspace.run(repository, "git", ["cat-file", "commit", good]).stdout)
+  const shell = (script: string) =>
+    workspace.run(workspace.root, "sh", ["-c", script, "sh", workspace.program, payload])
+  for (const fd of [7, 12, 18]) {
+    const refused = shell(`"$1" --status-fd=${fd} -bsau x "$2" >out`)
+    expect(refused.status, `descriptor ${fd}`).toBe(3)
+    expect(refused.stderr).toContain("[ERR_IO]")
+    expect(refused.stderr).not.toContain("with index")
+  }
+  const readOnly = shell('"$1" --status-fd=2 -bsau x "$2" 1<"$2"')
+  expect(readOnly.status).toBe(3)
+  expect(readOnly.stderr).toContain("[ERR_IO]")
+  expect(readOnly.stderr).not.toContain("with index")
+})

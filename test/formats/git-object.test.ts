@@ -51,7 +51,7 @@ describe("online mode", () => {
 
 describe("bytes are kept as they are", () => {
   const signature = Buffer.from("-----BEGIN SIGNED MESSAGE-----\nAA==\n-----END SIGNED MESSAGE-----\n")
-  const HEAD = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a> 1 +0000\n"
+  const HEAD = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n"
 
   test.each([
     ["a line of 70 KiB", `${HEAD}\n${"x".repeat(70 * 1024)}\n`],

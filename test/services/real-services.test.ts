@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { encodeSequence, encodeUnsignedInteger, readAll } from "../../src/formats/der.ts"
 import { hashedRekordBody } from "../../src/formats/log-entry.ts"
 import { leafHash, rootFromInclusionProof } from "../../src/formats/merkle.ts"
 import { parseTimeStampToken } from "../../src/formats/tsp.ts"
@@ -124,7 +125,38 @@ describe("Rekor", () => {
       code: "ERR_REKOR",
     })
   })
+
+  test("finds the entry that will do among those that anyone can add", { timeout: 30_000 }, async () => {
+    const [certificateDer = Buffer.alloc(0)] = await certificate(fulcio)
+    const data = randomBytes(32)
+    const digest = createHash("sha256").update(data).digest()
+    const signature = sign("sha256", data, key.privateKey)
+    const log = createRekorClient({ url: rekor, http: testClient({ timeoutMs: 10_000 }) })
+    const first = await log.uploadLogEntry({ digest, signature, certificateDer })
+    // ECDSA: (r, n - s) is as good a signature as (r, s), and needs no key.
+    const twin = await log.uploadLogEntry({ digest, signature: withOtherS(signature), certificateDer })
+    expect(twin.logIndex).not.toBe(first.logIndex)
+    const query = { digestCandidates: [digest], certificateDer }
+    for (const wanted of [first, twin]) {
+      const found = await log.findLogEntry(query, ({ logIndex }) => logIndex === wanted.logIndex)
+      expect(found?.logIndex).toBe(wanted.logIndex)
+    }
+    expect(await log.findLogEntry(query, () => false)).toBeDefined()
+  })
 })
+
+/** The other signature that verifies wherever this one does. */
+function withOtherS(signature: Uint8Array): Uint8Array {
+  const order = BigInt("0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551")
+  return readAll(signature, "signature", (outer) =>
+    outer.sequence("signature", (r) => {
+      const first = r.integerBytes("r")
+      const s = BigInt(`0x${Buffer.from(r.integerBytes("s")).toString("hex")}`)
+      const other = Buffer.from((order - s).toString(16).padStart(64, "0"), "hex")
+      return encodeSequence(encodeUnsignedInteger(first), encodeUnsignedInteger(other))
+    }),
+  )
+}
 
 describe("the timestamp authority", () => {
   test("stamps a signature", async () => {
