@@ -88,8 +88,8 @@ export class Messages {
 /** The lines for an error: what happened, its code, and one action. */
 export function describeError(error: unknown): { text: string; status: ExitStatus } {
   if (isGitsignError(error)) {
-    const hint = error.hint === undefined ? "" : `gitsign: hint: ${error.hint}\n`
-    return { text: `gitsign: error: ${error.message} [${error.code}]\n${hint}`, status: error.exitStatus }
+    const hint = error.hint === undefined ? "" : `gitsign: hint: ${oneLine(error.hint)}\n`
+    return { text: `gitsign: error: ${oneLine(error.message)} [${error.code}]\n${hint}`, status: error.exitStatus }
   }
   const { exit, hint } = ERROR_CODES.ERR_BUG
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -98,6 +98,9 @@ export function describeError(error: unknown): { text: string; status: ExitStatu
     status: exit,
   }
 }
+
+/** What others put into a message must not look like a line of ours. */
+const oneLine = (text: string): string => text.trimEnd().replaceAll("\n", "; ")
 
 function causesOf(error: unknown): string {
   const lines: string[] = []

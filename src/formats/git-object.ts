@@ -47,7 +47,7 @@ const startsWith = (bytes: Uint8Array, text: string): boolean =>
   bytes.length >= text.length && latin1(bytes.subarray(0, text.length)) === text
 
 /** What a header line begins with; enough of it to know the names that matter. */
-const headerName = (line: Uint8Array): string => latin1(line.subarray(0, 16)).split(" ", 1)[0] ?? ""
+const headerName = (line: Uint8Array): string => latin1(line.subarray(0, 16)).split(/[ \n]/, 1)[0] ?? ""
 
 /** The hash algorithm of the repository an object is from, told by the length of the first id in it. */
 export type ObjectFormat = "sha1" | "sha256"
