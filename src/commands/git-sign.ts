@@ -37,13 +37,14 @@ export async function gitSign(
   io: CommandIo,
   messages: Messages,
 ): Promise<void> {
-  const reading = loadConfig(io, messages)
-  // Handled where it is awaited; an input that cannot be read must not leave it unhandled until then.
-  reading.catch(() => undefined)
-  // Nothing may be published for a signature that nobody can receive.
+  // Nothing may be published for a signature that nobody can receive. Before anything is opened here: what is open now is
+  // the caller's or the runtime's, and not a connection that will be closed again.
   checkDescriptor(STDOUT, "stdout")
   if (wasClosed(STDOUT)) throw new GitsignError("ERR_IO", "cannot write to stdout: it is closed")
   if (call.statusFd !== undefined) checkDescriptor(call.statusFd, `the descriptor of --status-fd ${call.statusFd}`)
+  const reading = loadConfig(io, messages)
+  // Handled where it is awaited; an input that cannot be read must not leave it unhandled until then.
+  reading.catch(() => undefined)
   const payload = readInput(io, call.payloadFile)
   const person = new Person(messages)
   // Not before stdin was read: the handler cannot run while a read waits for a terminal.
