@@ -5,7 +5,13 @@
  */
 
 import { GitsignError } from "../errors.ts"
-import { type DerReader, readAll } from "./der.ts"
+import { type DerReader, encodeSequence, encodeUnsignedInteger, readAll } from "./der.ts"
+
+/** The DER form of a signature that is r and s one behind the other, as Web Cryptography has it (IEEE P1363). */
+export function encodeEcdsaSigValue(rs: Uint8Array): Uint8Array {
+  const half = rs.length / 2
+  return encodeSequence(encodeUnsignedInteger(rs.subarray(0, half)), encodeUnsignedInteger(rs.subarray(half)))
+}
 
 /**
  * Checks that bytes are SEQUENCE { r INTEGER, s INTEGER } with positive numbers of at most `size` bytes, in DER.

@@ -11,6 +11,9 @@ import { latin1 } from "./der.ts"
 /** The label of an armored signature; git chooses its X.509 program by this line. */
 export const SIGNATURE_LABEL = "SIGNED MESSAGE"
 
+/** The label of a SubjectPublicKeyInfo (RFC 7468 §13). */
+export const PUBLIC_KEY_LABEL = "PUBLIC KEY"
+
 /** Encodes bytes as PEM with lines of 64 characters and a final line feed. */
 export function encodePem(label: string, der: Uint8Array): string {
   const base64 = Buffer.from(der).toString("base64")

@@ -7,14 +7,14 @@
  * @module
  */
 
-import { createHash, generateKeyPair, type KeyObject, sign as signBytes } from "node:crypto"
-import { promisify } from "node:util"
+import { createHash, webcrypto } from "node:crypto"
 import { GitsignError, messageOf } from "../errors.ts"
 import { CMS_OID, encodeSignedAttrs, encodeSignedData } from "../formats/cms.ts"
 import { encodeOctetString } from "../formats/der.ts"
+import { encodeEcdsaSigValue } from "../formats/ecdsa.ts"
 import { formatOfPayload, joinSignedObject, objectId } from "../formats/git-object.ts"
 import { encodeTransparencyLogEntry, type HashedRekord, type TransparencyLogEntry } from "../formats/log-entry.ts"
-import { encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
+import { encodePem, PUBLIC_KEY_LABEL, SIGNATURE_LABEL } from "../formats/pem.ts"
 import { type Signer, signerOf } from "../formats/signer.ts"
 import type { TrustedRoot } from "../formats/trusted-root.ts"
 import { type Certificate, isValidAt, parseCertificate } from "../formats/x509.ts"
@@ -28,7 +28,7 @@ export type IssueCertificate = (request: {
   readonly publicKeyDer: Uint8Array
   readonly publicKeyPem: string
   /** ECDSA-Sig-Value over the subject, which the authority takes from the token. */
-  readonly signProofOfPossession: (subject: string) => Uint8Array
+  readonly signProofOfPossession: (subject: string) => Promise<Uint8Array>
 }) => Promise<{ readonly certificates: readonly Uint8Array[] }>
 
 /** Puts an entry into a transparency log and returns it with its proofs. */
@@ -37,12 +37,20 @@ export type LogEntryUpload = (entry: HashedRekord) => Promise<TransparencyLogEnt
 /** Has a timestamp authority sign the time over a signature; returns the TimeStampToken. */
 export type Timestamp = (signature: Uint8Array) => Promise<Uint8Array>
 
-/** A key and its certificate, good for as many signatures as fit into the certificate's ten minutes. */
+/**
+ * A key and its certificate, good for as many signatures as fit into the certificate's ten minutes. The key itself cannot be
+ * had: the runtime holds it as not extractable, and only {@link Credential.sign} reaches it.
+ */
 export interface Credential {
-  readonly privateKey: KeyObject
+  /** ECDSA over SHA-256 of the bytes: ECDSA-Sig-Value, DER. */
+  readonly sign: (bytes: Uint8Array) => Promise<Uint8Array>
   readonly certificate: Certificate
   readonly signer: Signer
 }
+
+const { subtle } = webcrypto
+const P256 = { name: "ECDSA", namedCurve: "P-256" } as const
+const ECDSA_SHA256 = { name: "ECDSA", hash: "SHA-256" } as const
 
 /**
  * Makes a fresh P-256 key and has it certified.
@@ -50,13 +58,15 @@ export interface Credential {
  * @throws whatever the port throws; ERR_FULCIO when the certificate is malformed or not for this key
  */
 export async function createCredential(identityToken: string, issueCertificate: IssueCertificate): Promise<Credential> {
-  const { privateKey, publicKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" })
-  const publicKeyDer = publicKey.export({ type: "spki", format: "der" })
+  const { privateKey, publicKey } = await subtle.generateKey(P256, false, ["sign", "verify"])
+  const publicKeyDer = new Uint8Array(await subtle.exportKey("spki", publicKey))
+  const signBytes = async (bytes: Uint8Array): Promise<Uint8Array> =>
+    encodeEcdsaSigValue(new Uint8Array(await subtle.sign(ECDSA_SHA256, privateKey, bytes)))
   const { certificates } = await issueCertificate({
     identityToken,
     publicKeyDer,
-    publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
-    signProofOfPossession: (subject) => signBytes("sha256", Buffer.from(subject, "utf8"), privateKey),
+    publicKeyPem: encodePem(PUBLIC_KEY_LABEL, publicKeyDer),
+    signProofOfPossession: (subject) => signBytes(Buffer.from(subject, "utf8")),
   })
   const [leaf] = certificates
   if (leaf === undefined)
@@ -73,7 +83,7 @@ export async function createCredential(identityToken: string, issueCertificate: 
   if (Buffer.compare(certificate.subjectPublicKeyInfo, publicKeyDer) !== 0) {
     throw new GitsignError("ERR_FULCIO", "the certificate authority answered with a certificate for another key")
   }
-  return { privateKey, certificate, signer }
+  return { sign: signBytes, certificate, signer }
 }
 
 /** What is to be signed, and how. */
@@ -113,10 +123,10 @@ export interface SignOutcome {
  */
 export async function sign(request: SignRequest): Promise<SignOutcome> {
   const { payload, credential, mode, detached, trustedRoot } = request
-  const { certificate, privateKey, signer } = credential
+  const { certificate, signer } = credential
   const signingTime = new Date(Math.floor(request.signingTime.getTime() / 1000) * 1000)
   const signedAttrs = encodeSignedAttrs(createHash("sha256").update(payload).digest(), signingTime)
-  const signature = signBytes("sha256", signedAttrs, privateKey)
+  const signature = await credential.sign(signedAttrs)
   const unsignedAttrs = new Map<string, Uint8Array>()
   // Before the log entry: a timestamp that cannot be had must not leave an entry for a signature that nobody gets.
   if (request.timestamp !== undefined) unsignedAttrs.set(CMS_OID.timeStampToken, await request.timestamp(signature))
@@ -134,7 +144,7 @@ export async function sign(request: SignRequest): Promise<SignOutcome> {
     const id = objectIdToBe(payload, der)
     logEntry = await request.logEntry({
       digest: onlineDigest(id),
-      signature: signBytes("sha256", Buffer.from(id, "ascii"), privateKey),
+      signature: await credential.sign(Buffer.from(id, "ascii")),
       certificateDer: certificate.der,
     })
   }

@@ -6,65 +6,48 @@
  */
 
 import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { GitsignError, messageOf } from "../errors.ts"
 import { decodePemFile } from "../formats/pem.ts"
 import { parseTrustedRoot, type TrustedAuthority, type TrustedLog, type TrustedRoot } from "../formats/trusted-root.ts"
 import { parseCertificate } from "../formats/x509.ts"
+import { readTrustFiles, TRUST_FILE_NAMES, type TrustFiles, type TrustSettings } from "./files.ts"
 import publicGood from "./public-good.json" with { type: "json" }
-
-/** Files that say what to trust; each replaces its part of the trusted root. */
-export interface TrustSettings {
-  /** A trusted_root.json in place of the shipped one. */
-  readonly trustedRoot?: string | undefined
-  /** PEM certificates of a Fulcio: any order, roots and intermediates. */
-  readonly fulcioRoot?: string | undefined
-  /** PEM public keys of Rekor. */
-  readonly rekorPublicKey?: string | undefined
-  /** PEM public keys of CT logs. */
-  readonly ctLogPublicKey?: string | undefined
-  /** PEM chain of a timestamp authority; the signer's certificate may be missing from it. */
-  readonly timestampCertChain?: string | undefined
-}
 
 const ALWAYS = { start: new Date(0), end: undefined }
 
 /**
  * The trusted root that these settings make.
  *
- * An override replaces its part and is not added to it: a wrong key must not verify because another one is right.
- *
  * @throws ERR_TRUSTED_ROOT when a file cannot be read or is not what it should be
  */
-export function loadTrustedRoot(settings: TrustSettings): TrustedRoot {
-  const base = parseTrustedRoot(
-    settings.trustedRoot ? read(settings.trustedRoot, "trusted root") : JSON.stringify(publicGood),
-  )
-  return {
-    certificateAuthorities: settings.fulcioRoot
-      ? authoritiesOf(settings.fulcioRoot, "Fulcio root")
-      : base.certificateAuthorities,
-    transparencyLogs: settings.rekorPublicKey
-      ? logsOf(settings.rekorPublicKey, "Rekor public key")
-      : base.transparencyLogs,
-    ctLogs: settings.ctLogPublicKey ? logsOf(settings.ctLogPublicKey, "CT log public key") : base.ctLogs,
-    timestampAuthorities: settings.timestampCertChain
-      ? authoritiesOf(settings.timestampCertChain, "timestamp certificate chain")
-      : base.timestampAuthorities,
-  }
-}
+export const loadTrustedRoot = (settings: TrustSettings): TrustedRoot => trustedRootOf(readTrustFiles(settings))
 
-function read(path: string, what: string): string {
-  try {
-    return readFileSync(path, "utf8")
-  } catch (cause) {
-    throw new GitsignError("ERR_TRUSTED_ROOT", `the ${what} cannot be read: ${messageOf(cause)}`, { cause })
+/**
+ * The trusted root that the content of these files makes.
+ *
+ * An override replaces its part and is not added to it: a wrong key must not verify because another one is right.
+ *
+ * @throws ERR_TRUSTED_ROOT when one is not what it should be
+ */
+export function trustedRootOf(files: TrustFiles): TrustedRoot {
+  const { fulcioRoot, rekorPublicKey, ctLogPublicKey, timestampCertChain } = files
+  const base = parseTrustedRoot(files.trustedRoot ?? JSON.stringify(publicGood))
+  const names = TRUST_FILE_NAMES
+  return {
+    certificateAuthorities:
+      fulcioRoot === undefined ? base.certificateAuthorities : authoritiesOf(fulcioRoot, names.fulcioRoot),
+    transparencyLogs: rekorPublicKey === undefined ? base.transparencyLogs : logsOf(rekorPublicKey),
+    ctLogs: ctLogPublicKey === undefined ? base.ctLogs : logsOf(ctLogPublicKey),
+    timestampAuthorities:
+      timestampCertChain === undefined
+        ? base.timestampAuthorities
+        : authoritiesOf(timestampCertChain, names.timestampCertChain),
   }
 }
 
 /** Chains from PEM certificates in any order: one authority for each self-issued root, with all that leads to it. */
-function authoritiesOf(path: string, what: string): TrustedAuthority[] {
-  const certificates = decodePemFile(read(path, what), "CERTIFICATE", "ERR_TRUSTED_ROOT").map((der) => {
+function authoritiesOf(pem: string, what: string): TrustedAuthority[] {
+  const certificates = decodePemFile(pem, "CERTIFICATE", "ERR_TRUSTED_ROOT").map((der) => {
     try {
       return parseCertificate(der)
     } catch (cause) {
@@ -100,8 +83,8 @@ function authoritiesOf(path: string, what: string): TrustedAuthority[] {
 }
 
 /** Logs from PEM public keys; the id of a log is SHA-256 of its SubjectPublicKeyInfo (RFC 6962 §3.2). */
-const logsOf = (path: string, what: string): TrustedLog[] =>
-  decodePemFile(read(path, what), "PUBLIC KEY", "ERR_TRUSTED_ROOT").map((publicKey) => ({
+const logsOf = (pem: string): TrustedLog[] =>
+  decodePemFile(pem, "PUBLIC KEY", "ERR_TRUSTED_ROOT").map((publicKey) => ({
     baseUrl: "",
     logId: createHash("sha256").update(publicKey).digest(),
     publicKey,

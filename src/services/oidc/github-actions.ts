@@ -7,11 +7,8 @@
 import { GitsignError } from "../../errors.ts"
 import { JsonReader, parseJson, refusal } from "../answer.ts"
 import type { HttpClient } from "../http.ts"
+import { isGithubActions } from "./environment.ts"
 import type { Environment } from "./provider.ts"
-
-/** Whether the job may ask for tokens: both variables are set only with `permissions: id-token: write`. */
-export const isGithubActions = (env: Environment): boolean =>
-  Boolean(env.ACTIONS_ID_TOKEN_REQUEST_URL?.trim() && env.ACTIONS_ID_TOKEN_REQUEST_TOKEN?.trim())
 
 /** What asking the runner for a token takes. */
 export interface GithubActionsOptions {

@@ -6,9 +6,8 @@
 
 import { GitsignError } from "../../errors.ts"
 import type { HttpClient } from "../http.ts"
-import { environmentToken } from "./environment.ts"
-import { filesystemToken } from "./filesystem.ts"
-import { githubActionsToken, isGithubActions } from "./github-actions.ts"
+import { tokenSource } from "./ambient.ts"
+import { githubActionsToken } from "./github-actions.ts"
 import { checkTokenTime, type IdentityTokenClaims, parseIdentityToken } from "./token.ts"
 
 /** Environment variables, as the caller has them. */
@@ -72,9 +71,7 @@ const UNSUPPORTED: ReadonlySet<string> = new Set([
  * @throws ERR_OIDC, ERR_NETWORK, ERR_CANCELLED, ERR_IO when getting it failed
  */
 export async function getIdentityToken(options: IdentityTokenOptions): Promise<IdentityToken> {
-  const { token, provider } = options.tokenProvider
-    ? await configured(options, options.tokenProvider)
-    : await ambient(options)
+  const { token, provider } = await rawToken(options)
   const claims = parseIdentityToken(token)
   checkTokenTime(claims, options.now())
   return { token, claims, provider }
@@ -85,19 +82,20 @@ interface RawToken {
   readonly provider: TokenProvider
 }
 
-async function configured(options: IdentityTokenOptions, name: string): Promise<RawToken> {
-  switch (name) {
+async function rawToken(options: IdentityTokenOptions): Promise<RawToken> {
+  const { provider, token } = tokenSource(options.env, options.tokenProvider, options.tokenFile)
+  switch (provider) {
     case "interactive":
       return fromBrowser(options)
     case "envvar":
-      return { token: environmentToken(options.env) ?? missing("SIGSTORE_ID_TOKEN is not set"), provider: name }
+      return { token: token ?? missing("SIGSTORE_ID_TOKEN is not set"), provider }
     case "filesystem":
-      return { token: filesystemToken(options.tokenFile) ?? missing("there is no identity token file"), provider: name }
+      return { token: token ?? missing("there is no identity token file"), provider }
     case "github-actions":
-      return { token: await fromGithubActions(options), provider: name }
+      return { token: await fromGithubActions(options), provider }
     default: {
-      const state = UNSUPPORTED.has(name) ? "is not supported yet" : "is not known"
-      throw new GitsignError("ERR_CONFIG", `the token provider "${name}" ${state}`, {
+      const state = UNSUPPORTED.has(provider) ? "is not supported yet" : "is not known"
+      throw new GitsignError("ERR_CONFIG", `the token provider "${provider}" ${state}`, {
         hint: "set gitsign.tokenProvider to interactive, envvar, filesystem or github-actions, or leave it unset",
       })
     }
@@ -106,15 +104,6 @@ async function configured(options: IdentityTokenOptions, name: string): Promise<
 
 const missing = (message: string): never => {
   throw new GitsignError("ERR_NO_TOKEN", `${message}, and gitsign.tokenProvider asks for it`)
-}
-
-async function ambient(options: IdentityTokenOptions): Promise<RawToken> {
-  const fromEnvironment = environmentToken(options.env)
-  if (fromEnvironment !== undefined) return { token: fromEnvironment, provider: "envvar" }
-  if (isGithubActions(options.env)) return { token: await fromGithubActions(options), provider: "github-actions" }
-  const fromFile = filesystemToken(options.tokenFile)
-  if (fromFile !== undefined) return { token: fromFile, provider: "filesystem" }
-  return fromBrowser(options)
 }
 
 const fromGithubActions = (options: IdentityTokenOptions): Promise<string> =>

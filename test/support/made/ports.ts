@@ -30,7 +30,8 @@ export const certificateAuthority =
   (options: Partial<LeafOptions> = {}): IssueCertificate =>
   async ({ publicKeyDer, signProofOfPossession }) => {
     const key = createPublicKey({ key: Buffer.from(publicKeyDer), format: "der", type: "spki" })
-    if (!verify("sha256", Buffer.from(IDENTITY), key, signProofOfPossession(IDENTITY))) throw new Error("no proof")
+    if (!verify("sha256", Buffer.from(IDENTITY), key, await signProofOfPossession(IDENTITY)))
+      throw new Error("no proof")
     return { certificates: [leafCertificate({ key, ...options }), ...trustedChains().fulcio] }
   }
 
