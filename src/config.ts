@@ -46,6 +46,11 @@ const seconds = (value: string | undefined): number => {
   return Number(value)
 }
 
+const count = (value: string | undefined): number => {
+  if (!/^\d{1,6}$/.test(text(value))) throw new WrongValue("must be a whole number")
+  return Number(value)
+}
+
 const address = (value: string | undefined): string => {
   const url = URL.canParse(text(value)) ? new URL(text(value)) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) throw new WrongValue("must be an https address")
@@ -58,6 +63,10 @@ const optionalAddress = (value: string | undefined): string | undefined =>
 /** A path of a file; `~/` is the home directory, as in git's own settings. */
 const path = (value: string | undefined, home: string | undefined): string | undefined =>
   home !== undefined && text(value).startsWith("~/") ? `${home}${text(value).slice(1)}` : optionalText(value)
+
+/** `auto`, or where a socket is; `off` and nothing are the same. */
+const agentSocket = (value: string | undefined, home: string | undefined): string | undefined =>
+  /^(off|false|no|)$/.test(text(value)) ? undefined : path(value, home)
 
 const oneOf =
   <T extends string>(...allowed: readonly T[]) =>
@@ -235,6 +244,42 @@ const OPTIONS = {
     default: undefined,
     about: "file that gets a copy of every message, with its causes",
     parse: path,
+  }),
+  credentialCache: option<string | undefined>({
+    key: "gitsign.credentialCache",
+    environment: ["GITSIGN_CREDENTIAL_CACHE"],
+    default: undefined,
+    about:
+      "the signing agent: `auto` starts one when a commit needs it, a path names the socket of one that runs; `off` when not set",
+    parse: agentSocket,
+  }),
+  credentialCacheScope: option<"user" | "repository">({
+    key: "gitsign.credentialCacheScope",
+    environment: ["GITSIGN_CREDENTIAL_CACHE_SCOPE"],
+    default: "user",
+    about: "`user` lets one login serve all repositories, `repository` asks for one in each",
+    parse: oneOf("user", "repository"),
+  }),
+  agentConfirm: option({
+    key: "gitsign.agentConfirm",
+    environment: ["GITSIGN_AGENT_CONFIRM"],
+    default: false,
+    about: "whether the agent asks before each signature",
+    parse: boolean,
+  }),
+  agentMaxSignatures: option({
+    key: "gitsign.agentMaxSignatures",
+    environment: ["GITSIGN_AGENT_MAX_SIGNATURES"],
+    default: 0,
+    about: "signatures that one login is good for; 0 is no limit",
+    parse: count,
+  }),
+  agentLifetime: option({
+    key: "gitsign.agentLifetime",
+    environment: ["GITSIGN_AGENT_LIFETIME"],
+    default: 0,
+    about: "seconds that one login is good for, where the certificate's ten minutes are too long; 0 is no limit",
+    parse: seconds,
   }),
   enableSigstoreGo: option({
     key: "gitsign.enableSigstoreGo",

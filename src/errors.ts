@@ -96,6 +96,10 @@ export const ERROR_CODES = {
   ERR_IDENTITY_REQUIRED: { exit: 2 },
   ERR_PATTERN: { exit: 2, hint: "patterns are RE2: https://github.com/google/re2/wiki/Syntax" },
   ERR_TRUSTED_ROOT: { exit: 2, hint: "a trusted root is the trusted_root.json of a Sigstore instance" },
+  ERR_AGENT_SOCKET: {
+    exit: 2,
+    hint: "only you may have access to the directory of the agent's socket: chmod 0700 DIRECTORY",
+  },
 
   // 3: it could not be done or checked now
   ERR_LOG_ENTRY_UNAVAILABLE: {
@@ -117,6 +121,10 @@ export const ERROR_CODES = {
   },
   ERR_GIT: { exit: 3, hint: "check the repository with: git fsck" },
   ERR_IO: { exit: 3, hint: "check that the file is there, that you may use it, and that the disk has room" },
+  ERR_AGENT: { exit: 3, hint: "see what runs with: gitsign agent status" },
+  ERR_AGENT_LOCKED: { exit: 3, hint: "unlock it with: gitsign agent unlock" },
+  ERR_AGENT_COLD: { exit: 3, hint: "log in where the agent runs, with: gitsign agent warm" },
+  ERR_AGENT_REFUSED: { exit: 3, hint: "nothing was signed; see what the agent holds with: gitsign agent list" },
   ERR_SANDBOX: { exit: 3, hint: "see: gitsign sandbox status" },
 
   // 70: our own fault

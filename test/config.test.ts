@@ -38,7 +38,12 @@ test("defaults", () => {
     clientSecretFile: undefined,
     redirectURL: undefined,
     connectorID: undefined,
+    credentialCache: undefined,
+    credentialCacheScope: "user",
     tokenProvider: undefined,
+    agentConfirm: false,
+    agentLifetime: 0,
+    agentMaxSignatures: 0,
     autoclose: true,
     autocloseTimeout: 6,
     urlOpener: undefined,
@@ -172,4 +177,14 @@ test("the tables show every key and variable once", () => {
   expect(names.length).toBeGreaterThan(40)
   expect(new Set(names).size).toBe(names.length)
   for (const name of names) expect(configHelp()).toContain(name)
+})
+
+test.each([
+  ["auto", "auto"],
+  ["off", undefined],
+  ["", undefined],
+  ["/run/agent.sock", "/run/agent.sock"],
+])("credentialCache %j is %j", (value, expected) => {
+  const { credentialCache } = resolveConfig({ gitConfig: [], env: { GITSIGN_CREDENTIAL_CACHE: value } })
+  expect(credentialCache).toBe(expected)
 })
