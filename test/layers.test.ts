@@ -22,7 +22,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   trust: ["formats", "errors"],
   sandbox: ["formats", "errors"],
   config: ["git", "errors"],
+  "cache-daemon": ["errors", "formats", "services", "sign", "trust"],
   commands: [
+    "cache-daemon",
     "config",
     "errors",
     "formats",
@@ -45,7 +47,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@sigstore/protobuf-specs": ["verify"],
   "@sigstore/verify": ["verify"],
   asn1js: ["sandbox"],
+  "bun:ffi": ["cache-daemon"],
   commander: ["commands"],
+  msgpackr: ["cache-daemon"],
   "https-proxy-agent": ["services"],
   "oidc-provider": ["sandbox"],
   open: ["services"],
@@ -59,7 +63,7 @@ const PURE = ["errors", "formats", "verify", "sign", "policy"]
 const PURE_BUILTINS = ["node:buffer", "node:crypto", "node:util"]
 
 /** The layers that are the process; all others get what they need from them. */
-const PROCESS = ["commands", "bin"]
+const PROCESS = ["commands", "bin", "cache-daemon"]
 
 interface Source {
   /** From the root of the repository. */
@@ -73,7 +77,7 @@ const layerOf = (path: string): string => {
   return first === "src" ? second.replace(/\.ts$/, "") : first
 }
 
-const sources: readonly Source[] = ["src", "bin"]
+const sources: readonly Source[] = ["src", "bin", "cache-daemon"]
   .flatMap((top) => readdirSync(join(ROOT, top), { recursive: true, encoding: "utf8" }).map((path) => `${top}/${path}`))
   .map((path) => path.replaceAll("\\", "/"))
   .filter((path) => path.endsWith(".ts"))
