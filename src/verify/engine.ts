@@ -10,13 +10,14 @@
 
 import { createHash, createPublicKey, type KeyObject, verify as verifySignatureBytes } from "node:crypto"
 import type { TransparencyLogEntry as EngineEntry } from "@sigstore/bundle"
-import { RFC3161Timestamp, X509Certificate } from "@sigstore/core"
+import { RFC3161Timestamp } from "@sigstore/core"
 import { type SignedEntity, type TrustMaterial, VerificationError, Verifier } from "@sigstore/verify"
 import { type ErrorCode, GitsignError, messageOf } from "../errors.ts"
 import type { TransparencyLogEntry } from "../formats/log-entry.ts"
 import type { TrustedAuthority, TrustedLog, TrustedRoot, ValidFor } from "../formats/trusted-root.ts"
 import { wrapTimeStampToken } from "../formats/tsp.ts"
-import { type Certificate, OID } from "../formats/x509.ts"
+import type { Certificate } from "../formats/x509.ts"
+import { makeExact, trustedCertificate, withLeaf } from "./engine-certificate.ts"
 
 /** A token that has passed `checkTimestamp`. */
 export interface EngineTimestamp {
@@ -45,8 +46,6 @@ export interface EngineRequest {
 
 const END_OF_TIME = new Date(8_640_000_000_000_000)
 
-/** Parsed trust anchors by their bytes: parsing a P-384 certificate costs more than verifying with it. */
-const parsedCertificates = new WeakMap<Uint8Array, X509Certificate>()
 const parsedKeys = new WeakMap<TrustedLog, KeyObject>()
 
 /**
@@ -79,11 +78,15 @@ export function verifyWithEngine(request: EngineRequest): void {
     )
   }
   try {
-    new Verifier(material, {
+    const entity = toSignedEntity(request)
+    const verifier = new Verifier(material, {
       ctlogThreshold: request.requireSct ? 1 : 0,
       tlogThreshold: logged === undefined ? 0 : 1,
       timestampThreshold: 1,
-    }).verify(toSignedEntity(request))
+    })
+    withLeaf(request, (certificate) => {
+      verifier.verify({ ...entity, key: { $case: "certificate", certificate } })
+    })
   } catch (error) {
     throw translate(error)
   }
@@ -92,31 +95,7 @@ export function verifyWithEngine(request: EngineRequest): void {
 const toValidFor = ({ start, end }: ValidFor): { start: Date; end: Date } => ({ start, end: end ?? END_OF_TIME })
 
 function toAuthority(authority: TrustedAuthority): TrustMaterial["certificateAuthorities"][number] {
-  return { certChain: authority.certChain.map(toCertificate), validFor: toValidFor(authority.validFor) }
-}
-
-function toCertificate(der: Uint8Array): X509Certificate {
-  let certificate = parsedCertificates.get(der)
-  if (certificate === undefined) {
-    certificate = parseFixed(der)
-    rememberVerified(certificate)
-    parsedCertificates.set(der, certificate)
-  }
-  return certificate
-}
-
-/** The engine checks trusted certificates against each other for every signature; their answer cannot change. */
-function rememberVerified(certificate: X509Certificate): void {
-  const verify = certificate.verify.bind(certificate)
-  const answers = new WeakMap<X509Certificate, boolean>()
-  certificate.verify = (issuer = certificate) => {
-    let answer = answers.get(issuer)
-    if (answer === undefined) {
-      answer = verify(issuer)
-      answers.set(issuer, answer)
-    }
-    return answer
-  }
+  return { certChain: authority.certChain.map(trustedCertificate), validFor: toValidFor(authority.validFor) }
 }
 
 function toLog(log: TrustedLog): TrustMaterial["tlogs"][number] {
@@ -132,7 +111,8 @@ function toLog(log: TrustedLog): TrustMaterial["tlogs"][number] {
   return { logID: Buffer.from(log.logId), publicKey, baseURL: log.baseUrl, validFor: toValidFor(log.validFor) }
 }
 
-function toSignedEntity(request: EngineRequest): SignedEntity {
+/** All but the certificate. */
+function toSignedEntity(request: EngineRequest): Omit<SignedEntity, "key"> {
   const { logged } = request
   const digest = createHash("sha256").update(request.signed).digest()
   const signature = Buffer.from(request.signature)
@@ -147,7 +127,6 @@ function toSignedEntity(request: EngineRequest): SignedEntity {
     timestamps.push({ $case: "transparency-log", tlogEntry: assumedEntry(request.assumedTime) })
   }
   return {
-    key: { $case: "certificate", certificate: toLeaf(request) },
     signature: {
       signature,
       compareSignature: (other) => other.equals(signature),
@@ -158,71 +137,6 @@ function toSignedEntity(request: EngineRequest): SignedEntity {
     timestamps,
     tlogEntries: entry === undefined ? [] : [entry],
   }
-}
-
-/** The engine's tree of ASN.1 values. */
-type Asn1 = X509Certificate["root"]
-
-/**
- * Makes the engine's tree re-encode to the bytes that it was read from, as it does before it checks any signature.
- *
- * The engine tries to read ASN.1 inside every OCTET STRING. Where random octets (a key identifier, a digest) happen to
- * parse in a longer form than DER allows, it refuses a valid certificate; one of 45 real ones is such a case.
- *
- * @returns how many octets the value's DER has
- */
-function makeExact(node: Asn1): number {
-  const size = node.subs.reduce((sum, sub) => sum + makeExact(sub), 0)
-  // Encoding again can only shorten, where a length was not minimal: as many octets are the same octets.
-  if (node.tag.isOctetString() && size !== node.value.length) node.subs.length = 0
-  const length = node.subs.length > 0 ? size : node.value.length
-  return 2 + (length < 0x80 ? 0 : Math.ceil(length.toString(16).length / 2)) + length
-}
-
-function parseExact(der: Uint8Array): X509Certificate {
-  const certificate = X509Certificate.parse(Buffer.from(der))
-  makeExact(certificate.root)
-  return certificate
-}
-
-/** The same for a certificate that stays as it is: the engine would spend half of its time encoding it again. */
-function parseFixed(der: Uint8Array): X509Certificate {
-  const certificate = parseExact(der)
-  const bytes = Buffer.from(der)
-  const fix = (node: Asn1 | undefined, start: number): void => {
-    if (node === undefined) return
-    const encoded = bytes.subarray(start, start + makeExact(node))
-    node.toDER = () => encoded
-  }
-  const { root, tbsCertificate: tbs } = certificate
-  const contentStart = (node: Asn1, start: number): number => start + makeExact(node) - node.value.length
-  const tbsStart = contentStart(root, 0)
-  const fields = tbs.subs.slice(0, SUBJECT_PUBLIC_KEY_INFO)
-  const keyStart = fields.reduce((offset, field) => offset + makeExact(field), contentStart(tbs, tbsStart))
-  fix(root, 0)
-  fix(tbs, tbsStart)
-  fix(tbs.subs[SUBJECT_PUBLIC_KEY_INFO], keyStart)
-  return certificate
-}
-
-/** Its place in a TBSCertificate of version 3 (RFC 5280 §4.1), counted from 0. */
-const SUBJECT_PUBLIC_KEY_INFO = 6
-
-/**
- * The signer's certificate. The engine takes the SCT out of a copy that it makes for that purpose alone, and checks
- * every SCT it finds there, whatever the threshold; where SCTs are not to be checked, the copy has none.
- */
-function toLeaf({ certificate, requireSct }: EngineRequest): X509Certificate {
-  const leaf = parseFixed(certificate.der)
-  leaf.clone = () => {
-    const copy = parseExact(certificate.der)
-    if (!requireSct) {
-      const index = copy.extensions.findIndex(({ subs }) => subs[0]?.toOID() === OID.signedCertificateTimestampList)
-      if (index >= 0) copy.extensions.splice(index, 1)
-    }
-    return copy
-  }
-  return leaf
 }
 
 /**
