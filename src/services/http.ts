@@ -63,6 +63,8 @@ export interface HttpClient {
    * @throws ERR_CANCELLED when the signal says so
    */
   readonly request: (request: HttpRequest) => Promise<HttpResponse>
+  /** Loads what a request may need later on, for a process that may outlive the files it was started from. */
+  readonly load: () => Promise<void>
   /** Closes idle connections. Not calling it keeps no process alive. */
   readonly close: () => void
 }
@@ -129,7 +131,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     const proxy = proxyFor(url, options.proxy ?? {})
     if (proxy === undefined) return { userAgent, options: { agent: httpsAgent } }
     signal.throwIfAborted()
-    const { HttpsProxyAgent } = await import("https-proxy-agent")
+    const { HttpsProxyAgent } = await loadProxyAgent()
     // The signal also ends a CONNECT that the proxy never answers; the request alone could not close that socket.
     const agent = new HttpsProxyAgent(proxy, { ...trust, signal })
     return { userAgent, options: { agent, ...trust }, pendingProxy: proxy.host }
@@ -137,12 +139,17 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 
   return {
     request,
+    load: async () => {
+      if (options.proxy?.httpsProxy) await loadProxyAgent()
+    },
     close: () => {
       httpAgent.destroy()
       httpsAgent.destroy()
     },
   }
 }
+
+const loadProxyAgent = () => import("https-proxy-agent")
 
 /**
  * Checks that an address is one gitsign may talk to: https, or plain http to this machine, without a password in it.
