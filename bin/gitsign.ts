@@ -7,4 +7,4 @@
 import { main } from "../src/commands/main.ts"
 
 // Everything has been written synchronously; an idle connection must not keep git waiting.
-main(process.argv.slice(2)).then((status) => process.exit(status))
+main(process.argv.slice(2), process.argv0).then((status) => process.exit(status))

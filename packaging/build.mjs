@@ -1,13 +1,13 @@
 /**
- * Builds dist/: gitsign.cjs, a CommonJS file with everything git calls for each commit, and beside it the parts that are
- * loaded when they are asked for, as ES modules (esbuild). With --native also dist/native/gitsign, a standalone executable (bun).
+ * Builds dist/: gitsign.cjs, a CommonJS file with everything git calls for each commit, gitsign-credential-cache.cjs, and beside
+ * them the parts that are loaded when they are asked for, as ES modules (esbuild). With --native also dist/native/gitsign, a standalone executable (bun).
  *
  * @module
  */
 
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs"
 import { createRequire } from "node:module"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -21,13 +21,15 @@ const COMMON = {
   bundle: true,
   platform: "node",
   target: "node20.19",
+  // Of the runtime inside the standalone executable, and asked for nowhere else.
+  external: ["bun:ffi"],
   charset: "utf8",
   legalComments: "eof",
   logLevel: "warning",
 }
 
 /** What git calls stays in the entry, one file being faster to load than two; it is still evaluated only when it is called. */
-const IN_ENTRY = new Set(["git-sign.ts", "git-verify.ts", "online-verification.ts"])
+const IN_ENTRY = new Set(["git-sign.ts", "sign-here.ts", "login.ts", "git-verify.ts", "online-verification.ts"])
 
 /** Everything else behind `import()` becomes a file of its own, which the entry loads when it gets there. */
 function lazyParts() {
@@ -36,7 +38,7 @@ function lazyParts() {
     name: "lazy-parts",
     setup({ onResolve, resolve: resolvePath }) {
       onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, pluginData }) => {
-        if (kind !== "dynamic-import" || path.startsWith("node:") || pluginData === "inner") return undefined
+        if (kind !== "dynamic-import" || /^(node|bun):/.test(path) || pluginData === "inner") return undefined
         if (IN_ENTRY.has(basename(path))) return undefined
         const found = await resolvePath(path, { kind, resolveDir, pluginData: "inner" })
         if (found.errors.length > 0) return { errors: found.errors }
@@ -57,7 +59,7 @@ async function buildForNode() {
   const { parts, plugin } = lazyParts()
   await build({
     ...COMMON,
-    entryPoints: { gitsign: "bin/gitsign.ts" },
+    entryPoints: { gitsign: "bin/gitsign.ts", "gitsign-credential-cache": "bin/gitsign-credential-cache.ts" },
     outdir: fresh,
     outExtension: { ".js": ".cjs" },
     format: "cjs",
@@ -77,12 +79,15 @@ async function buildForNode() {
       js: 'import { createRequire as __createRequire } from "node:module"\nconst require = __createRequire(import.meta.url)',
     },
   })
-  chmodSync(join(fresh, "gitsign.cjs"), 0o755)
+  for (const program of ["gitsign.cjs", "gitsign-credential-cache.cjs"]) chmodSync(join(fresh, program), 0o755)
   // What --native built stays until that is built again.
   if (existsSync(join(dist, "native"))) renameSync(join(dist, "native"), join(fresh, "native"))
   rmSync(dist, { recursive: true, force: true })
   renameSync(fresh, dist)
 }
+
+/** Called as gitsign-credential-cache, through a link of that name, the executable is that program. */
+const linkName = process.platform === "win32" ? undefined : "gitsign-credential-cache"
 
 /**
  * Without the two --no-compile-autoload flags the executable would load .env and run the preloads of bunfig.toml from the
@@ -102,6 +107,10 @@ function buildNative() {
     { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
   )
   if (status !== 0) throw new Error(`bun build ended with ${status}`)
+  if (linkName === undefined) return
+  const link = join(dirname(outfile), linkName)
+  rmSync(link, { force: true })
+  symlinkSync(basename(outfile), link)
 }
 
 if (process.argv.includes("--native")) buildNative()

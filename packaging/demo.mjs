@@ -21,6 +21,7 @@ function cleanEnvironment() {
   const bin = join(work, "bin")
   mkdirSync(bin)
   mkdirSync(join(work, "home"))
+  mkdirSync(join(work, "run"), { mode: 0o700 })
   writeFileSync(join(bin, "gitsign"), `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`)
   chmodSync(join(bin, "gitsign"), 0o755)
   return {
@@ -30,6 +31,7 @@ function cleanEnvironment() {
     XDG_CONFIG_HOME: join(work, "home", ".config"),
     XDG_CACHE_HOME: join(work, "home", ".cache"),
     XDG_STATE_HOME: join(work, "home", ".state"),
+    XDG_RUNTIME_DIR: join(work, "run"),
     GIT_CONFIG_NOSYSTEM: "1",
     LC_ALL: "C.UTF-8",
   }
@@ -97,7 +99,8 @@ function demo() {
   type(`gitsign verify ${expected} tampered`, { status: 1, shows: "[ERR_CONTENT]" })
   type("git log -1 --format='%h %G? %s' tampered", { shows: " B second" })
 
-  say("A rebase makes new commits, and signs each of them.")
+  say("A rebase makes new commits, and signs each of them. With the agent one login is enough for all.")
+  type("git config --global gitsign.credentialCache auto")
   type('git switch -q -c topic && for n in 1 2 3; do echo $n > topic$n; git add .; git commit -q -m "topic $n"; done')
   type('git switch -q main && git commit -q --allow-empty -m "meanwhile" && git rebase -q main topic')
   const log = type("git log --format='%h %G? %GS  %s' topic", { shows: ["topic 3", "meanwhile", "first"] })
@@ -109,6 +112,7 @@ function demo() {
   ) {
     throw new Error("expected every commit to be signed")
   }
+  type("gitsign agent list", { shows: ["dev@example.com", "7 signatures"] })
 }
 
 // Ctrl-C ends the command that runs, and with it the demo; what was started is still stopped.
@@ -124,6 +128,7 @@ try {
   cwd = work
   say("Nothing is left behind.")
   try {
+    type("gitsign agent stop")
     type("gitsign sandbox stop --dir sandbox", { shows: "has stopped" })
   } catch (error) {
     process.stdout.write(`demo: ${error.message}\n`)

@@ -31,7 +31,7 @@ function isInstalled() {
 const modifiedAt = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
 function isBuilt() {
-  const sources = ["bin", "src"].flatMap((top) =>
+  const sources = ["bin", "src", "cache-daemon"].flatMap((top) =>
     readdirSync(join(root, top), { recursive: true }).map((path) => join(top, path)),
   )
   const inputs = [...sources, "package.json", "package-lock.json", join("packaging", "build.mjs")]

@@ -6,6 +6,7 @@
 
 import { Command, CommanderError } from "commander"
 import { GitsignError } from "../errors.ts"
+import { agentCommand } from "./agent.ts"
 import { completionCommand } from "./completion.ts"
 import { helpCommand } from "./help.ts"
 import type { CommandIo } from "./io.ts"
@@ -17,25 +18,29 @@ import { verifyTagCommand } from "./verify-tag.ts"
 import { versionText } from "./version.ts"
 
 /**
- * Runs one verb and returns 0.
+ * Runs one verb and returns the exit status: 0, unless the verb is a question and the status its answer.
  *
  * @throws ERR_USAGE for arguments that make no sense, and whatever the verb throws
  */
 export async function runCommandLine(argv: readonly string[], io: CommandIo, messages: Messages): Promise<number> {
   const logged: CommandIo = { ...io, stderr: (text) => messages.write(text) }
-  const program = buildProgram(logged, messages)
+  let status = 0
+  const program = buildProgram(logged, messages, (answer) => {
+    status = answer
+  })
   try {
     await program.parseAsync(argv.length === 0 ? ["help"] : argv, { from: "user" })
-    return 0
+    return status
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    if (error.exitCode === 0) return 0
+    // A command that only has others behind it prints its help, as the program itself does.
+    if (error.exitCode === 0 || error.code === "commander.help") return 0
     throw new GitsignError("ERR_USAGE", error.message.replace(/^error: /, "").replace(/\n/g, " "))
   }
 }
 
 /** The tree of all verbs, from which help and completion are made. */
-function buildProgram(io: CommandIo, messages: Messages): Command {
+function buildProgram(io: CommandIo, messages: Messages, exit: (status: number) => void): Command {
   const program = new Command("gitsign")
     .description("Sign git commits and tags with your OpenID identity instead of a key")
     .usage("<command> [options]")
@@ -44,6 +49,7 @@ function buildProgram(io: CommandIo, messages: Messages): Command {
   program.addCommand(verifyCommand(io, messages))
   program.addCommand(verifyTagCommand(io, messages))
   program.addCommand(showCommand(io))
+  program.addCommand(agentCommand(io, messages, exit))
   program.addCommand(sandboxCommand(io))
   program.addCommand(new Command("version").description("print the version").action(() => io.stdout(versionText())))
   program.addCommand(completionCommand(io))
@@ -52,7 +58,7 @@ function buildProgram(io: CommandIo, messages: Messages): Command {
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
     command
       .exitOverride()
-      .configureOutput({ writeOut: (text) => io.stdout(text), writeErr: () => undefined })
+      .configureOutput({ writeOut: io.stdout, writeErr: io.stdout, outputError: () => undefined })
       .showSuggestionAfterError(true)
   }
   return program

@@ -9,21 +9,15 @@
 import type { Config } from "../config.ts"
 import { GitsignError } from "../errors.ts"
 import { beginSigning, sigCreated } from "../formats/gpg-status.ts"
-import type { Signer } from "../formats/signer.ts"
-import { createFulcioClient } from "../services/fulcio.ts"
-import type { HttpClient } from "../services/http.ts"
-import { describeIdentity, type IdentityTokenClaims } from "../services/oidc/token.ts"
-import { createRekorClient } from "../services/rekor.ts"
-import { createTimestampAuthority } from "../services/timestamp-authority.ts"
-import { createCredential, type SignOutcome, sign } from "../sign/sign.ts"
+import { encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
+import { type Certificate, parseCertificate } from "../formats/x509.ts"
+import { type AgentTools, agentAddressOf, signWithAgent } from "./agent-client.ts"
 import { checkDescriptor, wasClosed } from "./descriptors.ts"
 import type { GitCall } from "./git-arguments.ts"
 import { type CommandIo, readInput, writeAll } from "./io.ts"
-import { identityTokenFor } from "./login.ts"
 import type { Messages } from "./messages.ts"
-import { httpClientOf } from "./network.ts"
 import { Person } from "./person.ts"
-import { loadConfig, trustOf } from "./settings.ts"
+import { loadConfig } from "./settings.ts"
 
 const STDOUT = 1
 
@@ -52,20 +46,12 @@ export async function gitSign(
   const stopWatching = exitOnSignals(messages, progress)
   try {
     const config = await reading
-    const http = httpClientOf(io.env)
-    const outcome = await signPayload(payload, call.detached, { config, io, person, http, progress })
-    const host = new URL(config.rekor).host
-    messages.say(`logged in ${host} with index ${outcome.logEntry.logIndex}`)
-    const { signer, signingTime } = outcome
-    const created = {
-      detached: call.detached,
-      certificate: signer.certificate,
-      fingerprint: signer.fingerprint,
-      signingTime,
-    }
-    writeAll(STDOUT, call.armor ? Buffer.from(outcome.armored, "latin1") : outcome.der, "stdout")
+    const made = await signPayload(payload, call.detached, config, io, person, progress)
+    messages.say(`logged in ${new URL(config.rekor).host} with index ${made.logIndex}`)
+    const bytes = call.armor ? Buffer.from(encodePem(SIGNATURE_LABEL, made.signature), "latin1") : made.signature
+    writeAll(STDOUT, bytes, "stdout")
     if (call.statusFd !== undefined) {
-      const status = beginSigning() + sigCreated(created)
+      const status = beginSigning() + sigCreated({ detached: call.detached, ...made })
       writeAll(call.statusFd, Buffer.from(status, "latin1"), `descriptor ${call.statusFd}`)
     }
   } finally {
@@ -94,64 +80,47 @@ function exitOnSignals(messages: Messages, progress: Progress): () => void {
   }
 }
 
-interface Tools {
-  readonly config: Config
-  readonly io: CommandIo
-  readonly person: Person
-  readonly http: HttpClient
-  readonly progress: Progress
+/** A finished signature, and what git and the person are told about it. */
+export interface MadeSignature {
+  /** The CMS, DER. */
+  readonly signature: Uint8Array
+  readonly certificate: Certificate
+  /** SHA-1 of the certificate, in hex. */
+  readonly fingerprint: string
+  readonly signingTime: Date
+  readonly logIndex: number
 }
 
-async function signPayload(payload: Uint8Array, detached: boolean, tools: Tools): Promise<SignOutcome> {
-  const { config, io, person, http, progress } = tools
-  const trustedRoot = trustOf(config)
-  const now = (): Date => new Date()
-  const { token, claims } = await identityTokenFor({ config, env: io.env, http, person, now })
-  person.tell(announcement(claims, config))
-  const issue = createFulcioClient({ url: config.fulcio, http, now })
-  const upload = createRekorClient({ url: config.rekor, http }).uploadLogEntry
-  const { timestampServerURL } = config
-  const stamp =
-    timestampServerURL === undefined ? undefined : createTimestampAuthority({ url: timestampServerURL, http })
-  const waitFor = <A, R>(url: string, port: (argument: A) => Promise<R>) => {
-    return (argument: A): Promise<R> => person.tellWhenSlow(`waiting for ${new URL(url).host}`, port(argument))
-  }
-  const credential = await createCredential(token, waitFor(config.fulcio, issue))
-  if (config.matchCommitter) checkCommitter(credential.signer, config)
-  return sign({
-    payload,
-    credential,
-    detached,
-    mode: config.rekorMode,
-    // Asked again: before the certificate was issued it would have been too early.
-    signingTime: now(),
-    trustedRoot,
-    logEntry: waitFor(config.rekor, (entry) => {
+/** Signs through the agent where one is switched on, and else, or where it cannot, in this process. */
+async function signPayload(
+  payload: Uint8Array,
+  detached: boolean,
+  config: Config,
+  io: CommandIo,
+  person: Person,
+  progress: Progress,
+): Promise<MadeSignature> {
+  let token: Promise<string> | undefined
+  const tools: AgentTools = {
+    config,
+    io,
+    person,
+    // One login, also when the agent ends after it.
+    identityToken: () => {
+      token ??= import("./login.ts").then(({ logIn }) => logIn({ config, io, person }))
+      return token
+    },
+    logging: () => {
       progress.uploading = true
-      return upload(entry)
-    }),
-    timestamp: stamp && timestampServerURL ? waitFor(timestampServerURL, stamp) : undefined,
-  })
-}
-
-/** Said before anything is sent: a transparency log forgets nothing. */
-const announcement = (claims: IdentityTokenClaims, config: Config): string =>
-  `signing as ${describeIdentity(claims)}; this identity becomes public in ${new URL(config.rekor).host}`
-
-/**
- * gitsign.matchCommitter: one of the certificate's e-mail addresses is `user.email`, or one of its URIs is `user.name`.
- *
- * @throws ERR_COMMITTER when neither is so
- */
-function checkCommitter(signer: Signer, { committer }: Config): void {
-  const matches = signer.identities.some(
-    ({ type, value }) =>
-      (type === "email" && value === committer.email) || (type === "uri" && value === committer.name),
-  )
-  if (matches) return
-  const expected = `${committer.name ?? "no user.name"} <${committer.email ?? "no user.email"}>`
-  throw new GitsignError(
-    "ERR_COMMITTER",
-    `gitsign.matchCommitter asks for ${expected}, and the certificate names ${signer.identity || "nobody"}`,
-  )
+    },
+  }
+  const agent = agentAddressOf(config, io)
+  const signed = agent && (await signWithAgent(agent, { payload, detached }, tools))
+  if (signed !== undefined) {
+    const { signature, fingerprint, logIndex } = signed
+    const signingTime = new Date(signed.signingTime * 1000)
+    return { signature, fingerprint, logIndex, signingTime, certificate: parseCertificate(signed.certificate) }
+  }
+  const { signHere } = await import("./sign-here.ts")
+  return signHere({ payload, detached }, tools)
 }

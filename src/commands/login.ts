@@ -8,43 +8,48 @@ import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { type Config, URL_PLACEHOLDER } from "../config.ts"
 import { GitsignError } from "../errors.ts"
-import type { HttpClient } from "../services/http.ts"
-import { getIdentityToken, type IdentityToken } from "../services/oidc/provider.ts"
-import { reasonOf } from "./io.ts"
+import { getIdentityToken } from "../services/oidc/provider.ts"
+import { describeIdentity } from "../services/oidc/token.ts"
+import { type CommandIo, reasonOf } from "./io.ts"
+import { httpClientOf } from "./network.ts"
 import type { Person } from "./person.ts"
 
 /** What a login works with. */
 export interface LoginTools {
   readonly config: Config
-  readonly env: NodeJS.ProcessEnv
-  readonly http: HttpClient
+  readonly io: CommandIo
   readonly person: Person
-  readonly now: () => Date
 }
 
 /**
- * The identity token, well-formed and valid now by this machine's clock.
+ * Gets an identity token, well-formed and valid now by this machine's clock, and tells the person who will become public.
  *
  * @throws whatever `getIdentityToken` throws; ERR_CONFIG when gitsign.clientSecretFile cannot be read
  */
-export function identityTokenFor({ config, env, http, person, now }: LoginTools): Promise<IdentityToken> {
+export async function logIn({ config, io, person }: LoginTools): Promise<string> {
   const { urlOpener, clientSecretFile } = config
-  return getIdentityToken({
+  const { env } = io
+  const { token, claims } = await getIdentityToken({
     env,
-    http,
-    now,
+    http: httpClientOf(env),
+    now: () => new Date(),
     tokenProvider: config.tokenProvider,
     interactive: person.isThere || urlOpener !== undefined || hasDesktop(env),
     issuer: config.issuer,
     clientID: config.clientID,
     clientSecret: clientSecretFile === undefined ? undefined : readSecret(clientSecretFile),
     connectorID: config.connectorID,
+    unattended: person.isAway,
     redirectURL: config.redirectURL,
     notify: (loginUrl) => person.show(`gitsign: log in at this address, if no browser opens:\n  ${loginUrl}\n`),
     openBrowser: urlOpener && ((loginUrl) => openWith(urlOpener, loginUrl)),
     // As in the Go program: a login page where one still has to choose must not close itself.
     autocloseSeconds: config.autoclose && config.connectorID !== undefined ? config.autocloseTimeout : undefined,
   })
+  // Said before anything is sent: a transparency log forgets nothing.
+  const host = new URL(config.rekor).host
+  person.tell(`signing as ${describeIdentity(claims)}; this identity becomes public in ${host}`)
+  return token
 }
 
 /** Editors start git without a terminal on a desktop where a browser can be opened; CI and remote shells have none. */

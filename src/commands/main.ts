@@ -9,27 +9,25 @@
 import { isatty } from "node:tty"
 import { runGit } from "../git/run.ts"
 import { parseGitArguments } from "./git-arguments.ts"
-import { type CommandIo, openTerminal, processIo } from "./io.ts"
-import { describeError, Messages } from "./messages.ts"
+import { type CommandIo, openTerminal } from "./io.ts"
+import { describeError, type Messages } from "./messages.ts"
 import { printableLines } from "./printable.ts"
+import { type Program, runProgram } from "./program.ts"
 
-/** Runs gitsign with the arguments after the program's name and returns the exit status. It throws nothing. */
-export async function main(argv: readonly string[]): Promise<number> {
-  const io = processIo()
-  const messages = new Messages(io)
-  // Left to the runtime they would end it with 1, which means "not verified".
-  const stop = (error: unknown): never => process.exit(messages.error(error))
-  process.on("uncaughtException", stop).on("unhandledRejection", stop)
-  try {
-    return await run(argv, io, messages)
-  } catch (error) {
-    return messages.error(error)
-  } finally {
-    messages.close()
-  }
+/**
+ * Runs gitsign with the arguments after the program's name and returns the exit status. It throws nothing.
+ *
+ * @param name what the program was called as: the standalone executable is also gitsign-credential-cache, under that name
+ */
+export const main = (argv: readonly string[], name: string): Promise<number> =>
+  runProgram(/(^|[\\/])gitsign-credential-cache(\.exe)?$/.test(name) ? runCache : runGitsign, argv)
+
+const runCache: Program = async (argv, io, messages) => {
+  const { runCredentialCache } = await import("./credential-cache.ts")
+  return runCredentialCache(argv, io, messages)
 }
 
-async function run(argv: readonly string[], io: CommandIo, messages: Messages): Promise<number> {
+async function runGitsign(argv: readonly string[], io: CommandIo, messages: Messages): Promise<number> {
   // Every call by git begins with a flag, every other verb with its name.
   if (!argv[0]?.startsWith("-")) return runCli(argv, io, messages)
   const call = parseGitArguments(argv)

@@ -14,10 +14,14 @@ const SLOW_MS = 1000
 /** The person who started git, if there is a terminal; else whoever reads stderr. */
 export class Person {
   readonly #messages: Messages
-  readonly #terminal = openTerminal()
+  readonly #terminal: ReturnType<typeof openTerminal>
+  /** Whether nobody is to be disturbed: what is said goes to the log only. */
+  readonly isAway: boolean
 
-  constructor(messages: Messages) {
+  constructor(messages: Messages, isAway = false) {
     this.#messages = messages
+    this.isAway = isAway
+    this.#terminal = isAway ? undefined : openTerminal()
   }
 
   /** Whether somebody can read a login address and answer it. */
@@ -27,7 +31,8 @@ export class Person {
 
   /** Says one line, on the terminal where there is one. */
   tell(line: string): void {
-    if (this.#terminal === undefined) this.#messages.say(line)
+    if (this.isAway) this.#messages.logOnly(line)
+    else if (this.#terminal === undefined) this.#messages.say(line)
     else {
       this.#terminal.write(`gitsign: ${printable(line)}\n`)
       this.#messages.logOnly(line)
@@ -36,6 +41,7 @@ export class Person {
 
   /** Shows text that is for this moment only and for no log. */
   show(text: string): void {
+    if (this.isAway) return
     if (this.#terminal === undefined) this.#messages.show(text)
     else this.#terminal.write(text)
   }

@@ -1,13 +1,11 @@
 /**
- * Puts together what the commands work with: settings and trust.
+ * Puts together the settings of this run.
  *
  * @module
  */
 
 import { type Config, resolveConfig } from "../config.ts"
-import type { TrustedRoot } from "../formats/trusted-root.ts"
 import { readGitConfig } from "../git/config.ts"
-import { loadTrustedRoot } from "../trust/load.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
 
@@ -21,11 +19,3 @@ export async function loadConfig(io: CommandIo, messages: Messages): Promise<Con
   messages.useLog(config.logPath)
   return config
 }
-
-/**
- * What this run trusts. A trusted root that is named on the command line counts instead of everything configured.
- *
- * @throws ERR_TRUSTED_ROOT when a file cannot be read or is not what it should be
- */
-export const trustOf = (config: Config, trustedRootFile?: string): TrustedRoot =>
-  loadTrustedRoot(trustedRootFile ? { trustedRoot: trustedRootFile } : config)

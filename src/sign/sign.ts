@@ -86,6 +86,27 @@ export async function createCredential(identityToken: string, issueCertificate: 
   return { sign: signBytes, certificate, signer }
 }
 
+/**
+ * gitsign.matchCommitter: one of the certificate's e-mail addresses is the committer's address, or one of its URIs the committer's name.
+ *
+ * @throws ERR_COMMITTER when neither is so
+ */
+export function checkCommitter(
+  signer: Signer,
+  committer: { readonly name: string | undefined; readonly email: string | undefined },
+): void {
+  const matches = signer.identities.some(
+    ({ type, value }) =>
+      (type === "email" && value === committer.email) || (type === "uri" && value === committer.name),
+  )
+  if (matches) return
+  const expected = `${committer.name ?? "no user.name"} <${committer.email ?? "no user.email"}>`
+  throw new GitsignError(
+    "ERR_COMMITTER",
+    `gitsign.matchCommitter asks for ${expected}, and the certificate names ${signer.identity || "nobody"}`,
+  )
+}
+
 /** What is to be signed, and how. */
 export interface SignRequest {
   /** The object without its signature, as git hands it over. */

@@ -22,7 +22,7 @@ export interface TrustSettings {
 }
 
 /** The content of those files. */
-export type TrustFiles = TrustSettings
+export type TrustFiles = { readonly [K in keyof TrustSettings]-?: TrustSettings[K] }
 
 /**
  * Reads every file that is named.

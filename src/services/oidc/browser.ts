@@ -23,6 +23,8 @@ export interface BrowserOptions {
   readonly openBrowser?: ((loginUrl: string) => Promise<void>) | undefined
   readonly loginTimeoutMs?: number | undefined
   readonly autocloseSeconds?: number | undefined
+  /** Whether nobody will see the address, so that a browser which cannot be opened ends the login. */
+  readonly unattended?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -31,6 +33,7 @@ export interface BrowserOptions {
  * checked. The web server on this machine is closed in every case.
  *
  * @throws ERR_OIDC when the issuer refuses, answers something wrong, or nobody logs in in time
+ * @throws ERR_NO_TOKEN when no browser could be opened and nobody sees the address
  * @throws ERR_CANCELLED when the signal says so; ERR_NETWORK when the issuer does not answer; ERR_CONFIG for a bad address
  */
 export async function browserToken(options: BrowserOptions): Promise<string> {
@@ -46,7 +49,7 @@ export async function browserToken(options: BrowserOptions): Promise<string> {
   options.signal?.addEventListener("abort", cancel, { once: true })
   if (options.signal?.aborted) cancel()
   try {
-    return await login(options, controller.signal)
+    return await login(options, controller)
   } catch (error) {
     // A request that was ended by the deadline reports a cancellation; the reason is the deadline.
     throw controller.signal.aborted ? controller.signal.reason : error
@@ -56,7 +59,8 @@ export async function browserToken(options: BrowserOptions): Promise<string> {
   }
 }
 
-async function login(options: BrowserOptions, signal: AbortSignal): Promise<string> {
+async function login(options: BrowserOptions, controller: AbortController): Promise<string> {
+  const { signal } = controller
   const issuer = parseServiceUrl(options.issuer)
   signal.throwIfAborted()
   const openid = await import("openid-client")
@@ -76,8 +80,12 @@ async function login(options: BrowserOptions, signal: AbortSignal): Promise<stri
       ...(options.connectorID ? { connector_id: options.connectorID } : {}),
     })
     options.notify(loginUrl.href)
+    const failed = (cause: unknown): void => {
+      if (!options.unattended) return
+      controller.abort(new GitsignError("ERR_NO_TOKEN", "no browser could be opened for the login", { cause }))
+    }
     // Not awaited: an opener that hangs or fails leaves the address that has been shown.
-    ;(options.openBrowser ?? openDefaultBrowser)(loginUrl.href).catch(() => undefined)
+    ;(options.openBrowser?.(loginUrl.href) ?? openDefaultBrowser(loginUrl.href, failed)).catch(failed)
     const callback = await orAborted(server.callback, signal)
     return await finish(callback, () =>
       guard(issuer, async () => {
@@ -174,10 +182,10 @@ const fail = (issuer: URL, message: string): never => {
   throw new GitsignError("ERR_OIDC", `${issuer.host} ${message}`)
 }
 
-async function openDefaultBrowser(loginUrl: string): Promise<void> {
+async function openDefaultBrowser(loginUrl: string, failed: (cause: unknown) => void): Promise<void> {
   const { default: open } = await import("open")
   const browser = await open(loginUrl)
-  browser.on("error", () => undefined)
+  browser.on("error", failed)
 }
 
 function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

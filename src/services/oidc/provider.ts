@@ -39,6 +39,8 @@ export interface IdentityTokenOptions {
   readonly openBrowser?: ((loginUrl: string) => Promise<void>) | undefined
   /** How long to wait for the login, in milliseconds; 120 000 when undefined. */
   readonly loginTimeoutMs?: number | undefined
+  /** Whether nobody will see the address, so that a browser which cannot be opened ends the login. */
+  readonly unattended?: boolean | undefined
   /** After how many seconds the page of a finished login closes itself; never when undefined. */
   readonly autocloseSeconds?: number | undefined
   /** Where the `filesystem` provider looks; {@link DEFAULT_TOKEN_FILE} when undefined. */
