@@ -1,7 +1,9 @@
 // How long signing and verifying take, as a person at git sees it: medians of alternated runs on the local Sigstore, and ratios.
 // Usage: npm run bench [-- RUNS]. GITSIGN_GO names a Go gitsign to compare with.
 import { spawnSync } from "node:child_process"
+import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto"
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { Agent, request } from "node:http"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 
@@ -36,6 +38,38 @@ writeFileSync(wrapper, `#!/bin/sh\nexec "${process.execPath}" "${entry}" "$@"\n`
 chmodSync(wrapper, 0o755)
 const sandbox = (...args) => run(root, process.execPath, [entry, "sandbox", ...args, "--dir", join(root, "sandbox")])
 
+/** One upload to the log over a connection that stays open, as the agent does it; milliseconds. */
+async function uploadOnce(agent, key) {
+  const data = randomBytes(32)
+  const body = JSON.stringify({
+    apiVersion: "0.0.1",
+    kind: "hashedrekord",
+    spec: {
+      data: { hash: { algorithm: "sha256", value: createHash("sha256").update(data).digest("hex") } },
+      signature: {
+        content: sign("sha256", data, key.privateKey).toString("base64"),
+        publicKey: { content: Buffer.from(key.publicKey.export({ type: "spki", format: "pem" })).toString("base64") },
+      },
+    },
+  })
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) }
+  const began = performance.now()
+  await new Promise((done, fail) => {
+    const posted = request(
+      `${env.GITSIGN_REKOR_URL}/api/v1/log/entries`,
+      { agent, method: "POST", headers },
+      (answer) => {
+        if (answer.statusCode !== 201) fail(new Error(`the log answered ${answer.statusCode}`))
+        answer.resume().on("end", done)
+      },
+    )
+    posted.on("error", fail).end(body)
+  })
+  return performance.now() - began
+}
+
+const medianOf = (times) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)]
+
 try {
   sandbox("start")
   const shellCode = sandbox("env", "--token", "dev@example.com")
@@ -47,6 +81,7 @@ try {
   if (existsSync(native)) programs["gitsign standalone"] = native
   if (process.env.GITSIGN_GO) programs["Go gitsign"] = process.env.GITSIGN_GO
 
+  const agents = []
   const cases = {}
   const add = (group, name, once) => {
     cases[`${group}|${name}`] = { once, times: [] }
@@ -69,9 +104,26 @@ try {
     const signed = () =>
       run(repository, "git", [...settings, "commit", "--quiet", "--allow-empty", "-S", "-m", "x"], mode)
     add("git commit", `signed by ${name}: key, certificate, log entry, own check`, signed)
+    if (name !== "Go gitsign") {
+      // An agent for each program, so that each is measured with its own.
+      const runtime = join(root, `run-${name.replaceAll(" ", "-")}`)
+      mkdirSync(runtime, { mode: 0o700 })
+      const agent = { ...mode, GITSIGN_CREDENTIAL_CACHE: "auto", XDG_RUNTIME_DIR: runtime }
+      agents.push(() => run(root, program, ["agent", "stop"], agent))
+      add("git commit", `signed by ${name} with a warm agent`, () =>
+        run(repository, "git", [...settings, "commit", "--quiet", "--allow-empty", "-S", "-m", "x"], agent),
+      )
+    }
     add("git verify-commit", name, () => run(repository, "git", [...settings, "verify-commit", "HEAD"], mode))
   }
+  const log = {
+    agent: new Agent({ keepAlive: true }),
+    key: generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    times: [],
+  }
   for (let i = 0; i <= runs; i++) {
+    const took = await uploadOnce(log.agent, log.key)
+    if (i > 0) log.times.push(took)
     for (const one of Object.values(cases)) {
       const began = performance.now()
       one.once()
@@ -86,7 +138,7 @@ try {
     a.split("|")[0].localeCompare(b.split("|")[0]),
   )) {
     const [heading, name] = key.split("|")
-    const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]
+    const median = medianOf(times)
     if (heading !== group) {
       console.log(heading)
       group = heading
@@ -94,6 +146,17 @@ try {
     }
     console.log(`  ${median.toFixed(1).padStart(8)} ms  ${(median / base).toFixed(1).padStart(6)} x  ${name}`)
   }
+  log.agent.destroy()
+  const logTime = medianOf(log.times)
+  console.log(`\nwith a warm agent, over an unsigned commit; the log's own answer takes ${logTime.toFixed(1)} ms of it`)
+  const unsigned = medianOf(cases["git commit|unsigned"].times)
+  for (const [key, { times }] of Object.entries(cases).filter(([key]) => key.endsWith("warm agent"))) {
+    const over = medianOf(times) - unsigned
+    console.log(
+      `  ${over.toFixed(1).padStart(8)} ms  ${(over - logTime).toFixed(1).padStart(6)} ms without the log  ${key.split("|")[1]}`,
+    )
+  }
+  for (const stop of agents) stop()
 } finally {
   if (existsSync(join(root, "sandbox"))) sandbox("stop")
   rmSync(root, { recursive: true, force: true })

@@ -112,6 +112,18 @@ describe("the standalone executable", () => {
     )
   })
 
+  test("is gitsign-credential-cache under that name", () => {
+    const link = join(DIST, "native", "gitsign-credential-cache")
+    const here = run(link, ["--version"])
+    const there = run(process.execPath, [join(DIST, "gitsign-credential-cache.cjs"), "--version"])
+    expect(here.stdout).toMatch(/^gitsign-credential-cache version /)
+    expect([here.status, here.stdout]).toEqual([there.status, there.stdout])
+    expect(run(native, ["--version"]).stdout).toMatch(/^gitsign version /)
+    // Found on PATH, the name has no folder.
+    const onPath = run("gitsign-credential-cache", ["-v"], { env: { PATH: join(DIST, "native") } })
+    expect(onPath.stdout).toBe(here.stdout)
+  })
+
   /** A directory that uses all that a bun program could load from the place where it is started. */
   const hostile = (name: string): { directory: string; traces: () => string[] } => {
     const directory = join(work, name)

@@ -43,6 +43,7 @@ const withoutChance = (text: string): string =>
     .replace(/\b[0-9a-f]{7}\b(?= [GB] |\])/g, "ID")
     .replace(/127\.0\.0\.1:\d+/g, "SANDBOX")
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, "TIME")
+    .replace(/\d+ m \d+ s left/g, "TIME left")
     .replace(/^Date: .*$/gm, "DATE")
 
 test("the README's configuration table", () => expectBlock("README.md", "config", configTable()))
@@ -82,6 +83,7 @@ test.each([
   "README.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
+  "docs/agent.md",
   "docs/architecture.md",
   "docs/verification.md",
   "docs/compatibility.md",

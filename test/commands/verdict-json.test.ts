@@ -11,47 +11,9 @@ import { isGitsignError } from "../../src/errors.ts"
 import { parseSignedObject, type SignedObject } from "../../src/formats/git-object.ts"
 import { verifySignature } from "../../src/verify/verify.ts"
 import { type Case, casesOf, trustedRootOf } from "../support/fixtures.ts"
-
-interface Schema {
-  readonly type?: string | readonly string[]
-  readonly const?: unknown
-  readonly enum?: readonly unknown[]
-  readonly pattern?: string
-  readonly format?: string
-  readonly required?: readonly string[]
-  readonly properties?: Readonly<Record<string, Schema>>
-  readonly additionalProperties?: Schema
-  readonly items?: Schema
-}
+import { type Schema, violations } from "../support/json-schema.ts"
 
 const SCHEMA: Schema = JSON.parse(readFileSync(new URL("../../docs/verify.schema.json", import.meta.url), "utf8"))
-
-const typeOf = (value: unknown): string =>
-  value === null ? "null" : Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value
-
-/** The part of JSON Schema that the file uses; stricter in one thing: members it does not name are violations. */
-function violations(schema: Schema, value: unknown, path = "$"): string[] {
-  const found: string[] = []
-  const types = schema.type === undefined ? undefined : [schema.type].flat()
-  if (types !== undefined && !types.includes(typeOf(value))) found.push(`${path} is ${typeOf(value)}`)
-  if (schema.const !== undefined && value !== schema.const) found.push(`${path} is not ${schema.const}`)
-  if (schema.enum !== undefined && !schema.enum.includes(value)) found.push(`${path} is ${value}`)
-  if (typeof value === "string") {
-    if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) found.push(`${path} is ${value}`)
-    if (schema.format === "date-time" && !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) found.push(`${path} is ${value}`)
-  } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries())
-      found.push(...violations(schema.items ?? {}, item, `${path}[${index}]`))
-  } else if (typeof value === "object" && value !== null) {
-    for (const name of schema.required ?? []) if (!(name in value)) found.push(`${path}.${name} is missing`)
-    for (const [name, member] of Object.entries(value)) {
-      const expected = schema.properties?.[name] ?? schema.additionalProperties
-      if (expected === undefined) found.push(`${path}.${name} is not in the schema`)
-      else found.push(...violations(expected, member, `${path}.${name}`))
-    }
-  }
-  return found
-}
 
 describe("verify.schema.json", () => {
   const objects = [...casesOf("commits"), ...casesOf("tags")]

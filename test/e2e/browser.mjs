@@ -1,6 +1,9 @@
 // Stands in for a person with a browser: opens the login address, fills in the form, follows every redirect.
-// Usage: node browser.mjs continue|deny|never EMAIL URL
+// Usage: node browser.mjs continue|deny|never EMAIL URL. GITSIGN_TEST_LOGINS names a file that gets a line for each login.
+import { appendFileSync } from "node:fs"
+
 const [answer, email, first] = process.argv.slice(2)
+if (process.env.GITSIGN_TEST_LOGINS) appendFileSync(process.env.GITSIGN_TEST_LOGINS, `${answer} ${email}\n`)
 const cookies = new Map()
 
 async function visit(address, init = {}) {

@@ -180,13 +180,18 @@ export class Workspace {
     cwd: string,
     command: string,
     args: readonly string[],
-    options: { env?: Record<string, string>; detached?: boolean; started?: (child: ChildProcess) => void } = {},
+    options: {
+      env?: Record<string, string>
+      detached?: boolean
+      timeout?: number
+      started?: (child: ChildProcess) => void
+    } = {},
   ): Promise<Ran> {
     const child = spawn(command, args, {
       cwd,
       env: { ...this.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 60_000,
+      timeout: options.timeout ?? 60_000,
       detached: options.detached ?? false,
     })
     options.started?.(child)

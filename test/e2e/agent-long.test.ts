@@ -1,0 +1,124 @@
+/**
+ * What takes minutes to show, and runs only when GITSIGN_TEST_LONG is set: an agent that signs ten thousand times keeps nothing of
+ * it, and one that did not run for more than a minute has forgotten its keys.
+ *
+ * @module
+ */
+
+import { existsSync, readFileSync } from "node:fs"
+import { expect, test } from "vitest"
+import { type AgentChannel, connectAgent } from "../../cache-daemon/connect.ts"
+import type { CredentialKey, TrustFiles } from "../../cache-daemon/protocol.ts"
+import { agentStatus, socketOf, stopAgent, withAgent } from "./agent-harness.ts"
+import { startServices, Workspace } from "./harness.ts"
+
+const CONNECTIONS = 4
+
+const missing = process.env.GITSIGN_TEST_LONG === undefined || !existsSync("/proc/self/status")
+
+test.skipIf(missing)(
+  "RSS after 10,000 signatures is within 10 % of that after 1,000 (GITSIGN_TEST_LONG)",
+  async () => {
+    const services = await startServices()
+    const token = await services.token()
+    const workspace = new Workspace(services.environment)
+    withAgent(workspace)
+    try {
+      expect(workspace.gitsign(workspace.root, "agent", "start").status).toBe(0)
+      const pid = Number(agentStatus(workspace).pid)
+      const { environment } = services
+      const key: CredentialKey = {
+        fulcio: environment.GITSIGN_FULCIO_URL ?? "",
+        rekor: environment.GITSIGN_REKOR_URL ?? "",
+        timestampServer: "",
+        issuer: services.issuer,
+        clientID: "sigstore",
+        connectorID: "",
+        tokenProvider: "envvar",
+        tokenIdentity: "",
+        committerEmail: "",
+        committerName: "",
+        matchCommitter: false,
+        repository: "",
+      }
+      const read = (path: string | undefined): string | undefined => (path ? readFileSync(path, "utf8") : undefined)
+      const trust: TrustFiles = {
+        trustedRoot: read(environment.GITSIGN_TRUSTED_ROOT),
+        fulcioRoot: read(environment.GITSIGN_FULCIO_ROOT),
+        rekorPublicKey: read(environment.SIGSTORE_REKOR_PUBLIC_KEY),
+        ctLogPublicKey: read(environment.SIGSTORE_CT_LOG_PUBLIC_KEY_FILE),
+        timestampCertChain: undefined,
+      }
+      let next = 0
+      const signOne = async (channel: AgentChannel): Promise<void> => {
+        const payload = Buffer.from(
+          `tree ${"4b825dc642cb6eb9a060e54bf8d69288fbee4904"}\nauthor A <a@b> ${next} +0000\ncommitter A <a@b> ${next++} +0000\n\nx\n`,
+        )
+        channel.send({
+          type: "sign",
+          key,
+          trust,
+          limits: { signatures: 0, lifetime: 0 },
+          payload,
+          detached: true,
+          mode: "offline",
+          confirm: false,
+          context: undefined,
+        })
+        for (;;) {
+          const reply = await channel.receive(60_000)
+          if (reply.type === "signed") return
+          if (reply.type === "error") throw new Error(`${reply.code}: ${reply.message}`)
+          if (reply.type === "token_needed") channel.send({ type: "token", identityToken: token })
+        }
+      }
+      const signUntil = (count: number): Promise<unknown> =>
+        Promise.all(
+          Array.from({ length: CONNECTIONS }, async () => {
+            const channel = await connectAgent(socketOf(workspace), { program: "gitsign test", timeoutMs: 5000 })
+            while (next < count) await signOne(channel)
+            channel.close()
+          }),
+        )
+      await signUntil(1000)
+      const early = rssOf(pid)
+      await signUntil(10_000)
+      const late = rssOf(pid)
+      process.stderr.write(`RSS of the agent: ${early} KiB after 1,000 signatures, ${late} KiB after 10,000\n`)
+      expect(late).toBeLessThan(early * 1.1)
+    } finally {
+      stopAgent(workspace)
+      workspace.close()
+      await services.close()
+    }
+  },
+  900_000,
+)
+
+test.skipIf(missing)(
+  "an agent that slept for more than a minute has no keys any more (GITSIGN_TEST_LONG)",
+  async () => {
+    const services = await startServices()
+    const workspace = new Workspace({ ...services.environment, SIGSTORE_ID_TOKEN: await services.token() })
+    withAgent(workspace)
+    try {
+      const warm = workspace.gitsign(workspace.root, "agent", "warm")
+      expect(warm.status, warm.stderr).toBe(0)
+      const before = agentStatus(workspace)
+      expect(before.state).toBe("warm")
+      process.kill(Number(before.pid), "SIGSTOP")
+      await new Promise((done) => setTimeout(done, 67_000))
+      process.kill(Number(before.pid), "SIGCONT")
+      expect(agentStatus(workspace)).toMatchObject({ pid: before.pid, state: "cold" })
+    } finally {
+      stopAgent(workspace)
+      workspace.close()
+      await services.close()
+    }
+  },
+  120_000,
+)
+
+/** Resident memory in KiB. */
+const rssOf = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])

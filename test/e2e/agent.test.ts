@@ -1,0 +1,202 @@
+/**
+ * The signing agent with real git: one login for a rebase, for everything at once, and across interruptions.
+ *
+ * @module
+ */
+
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { agentStatus, loginEnvironment, loginsIn, stopAgent, withAgent } from "./agent-harness.ts"
+import { type Services, startServices, Workspace } from "./harness.ts"
+
+let services: Services
+let workspace: Workspace
+let logins: string
+
+beforeAll(async () => {
+  services = await startServices()
+}, 60_000)
+
+afterAll(() => services?.close())
+
+beforeEach(() => {
+  workspace = new Workspace(services.environment)
+  logins = withAgent(workspace)
+})
+
+afterEach(() => {
+  stopAgent(workspace)
+  workspace.close()
+})
+
+/** A repository with a first commit and this many unsigned ones after it. */
+function unsigned(count: number): string {
+  const repository = workspace.repository("history")
+  const commits = Array.from(
+    { length: count + 1 },
+    (_, index) =>
+      `commit refs/heads/main\ncommitter A Developer <dev@example.com> ${1_700_000_000 + index} +0000\ndata 7\ncommit\n\n` +
+      `M 644 inline file-${index}\ndata 2\n${index % 10}\n\n`,
+  )
+  const imported = workspace.run(repository, "git", ["fast-import", "--quiet"], { input: commits.join("") })
+  expect(imported.stderr).toBe("")
+  workspace.git(repository, "reset", "--quiet", "--hard", "main")
+  workspace.git(repository, "update-ref", "refs/heads/FIRST", `HEAD~${count}`)
+  return repository
+}
+
+/** Re-signs everything but the first commit. */
+const REBASE = ["rebase", "--quiet", "--force-rebase", "-S", "FIRST"]
+
+/** What git says of every commit but the first: how many there are, with which letters, by how many certificates. */
+function signaturesOf(repository: string): { commits: number; letters: string; certificates: number } {
+  const lines = workspace.git(repository, "log", "--format=%G? %GF", "FIRST..HEAD").split("\n")
+  const letters = new Set(lines.map((line) => line[0]))
+  return {
+    commits: lines.length,
+    letters: [...letters].join(""),
+    certificates: new Set(lines.map((line) => line.slice(2))).size,
+  }
+}
+
+// The issuers of other servers may have no form, or know nobody by name.
+const onSandbox = process.env.GITSIGN_E2E_FULCIO_URL === undefined
+
+describe.runIf(onSandbox)("one login", () => {
+  beforeEach(() => {
+    Object.assign(workspace.env, loginEnvironment(logins))
+  })
+
+  test("for a rebase of 100 commits, every one of which verifies", async () => {
+    const repository = unsigned(100)
+    const ran = await workspace.runAsync(repository, "git", REBASE, { timeout: 120_000 })
+    expect(ran.status, ran.stderr).toBe(0)
+    expect(loginsIn(logins)).toBe(1)
+    expect(signaturesOf(repository)).toEqual({ commits: 100, letters: "G", certificates: 1 })
+    expect(workspace.git(repository, "fsck", "--strict")).toBe("")
+    expect(agentStatus(workspace)).toMatchObject({ state: "warm", credentials: 1 })
+  }, 240_000)
+
+  test("for 200 signers at once on an empty agent", async () => {
+    const repository = unsigned(1)
+    const payload = join(workspace.root, "payload")
+    workspace.run(repository, "sh", ["-c", 'git cat-file commit HEAD > "$0"', payload])
+    const args = ["--status-fd=2", "-bsau", "x", payload]
+    const all = await Promise.all(
+      Array.from({ length: 200 }, () => workspace.runAsync(repository, workspace.program, args, { timeout: 120_000 })),
+    )
+    expect(all.filter(({ status }) => status !== 0).map(({ stderr }) => stderr)).toEqual([])
+    expect(loginsIn(logins)).toBe(1)
+    expect(new Set(all.map(({ stdout }) => stdout)).size).toBe(200)
+    const fingerprints = all.map(({ stderr }) => /SIG_CREATED.* (\w{40})/.exec(stderr)?.[1])
+    expect(new Set(fingerprints).size).toBe(1)
+  }, 240_000)
+
+  test("for all repositories, and one for each when the scope says so", () => {
+    const [first, second] = [workspace.repository("first"), workspace.repository("second")]
+    workspace.commit(first, "a", "1\n")
+    workspace.commit(second, "a", "1\n")
+    expect(loginsIn(logins)).toBe(1)
+    workspace.env.GITSIGN_CREDENTIAL_CACHE_SCOPE = "repository"
+    workspace.commit(first, "a", "2\n")
+    workspace.commit(second, "a", "2\n")
+    workspace.commit(first, "a", "3\n")
+    expect(loginsIn(logins)).toBe(3)
+  })
+
+  test("another one when the credential ends in the middle of a rebase", async () => {
+    // Usable for two seconds: 30 have to be left.
+    workspace.env.GITSIGN_AGENT_LIFETIME = "32"
+    const repository = unsigned(60)
+    const args = [...REBASE, "--exec", "sleep 0.05"]
+    const ran = await workspace.runAsync(repository, "git", args, { timeout: 120_000 })
+    expect(ran.status, ran.stderr).toBe(0)
+    const { commits, letters, certificates } = signaturesOf(repository)
+    expect({ commits, letters }).toEqual({ commits: 60, letters: "G" })
+    expect(certificates).toBeGreaterThan(1)
+    expect(loginsIn(logins)).toBe(certificates)
+  }, 240_000)
+
+  test("where nobody can answer, the rebase stops and goes on later", async () => {
+    workspace.env.GITSIGN_AGENT_LIFETIME = "32"
+    const repository = unsigned(60)
+    const log = join(workspace.root, "log")
+    const warm = workspace.gitsign(repository, "agent", "warm")
+    expect(warm.status, warm.stderr).toBe(0)
+    delete workspace.env.GITSIGN_URL_OPENER
+    const args = [...REBASE, "--exec", "sleep 0.05"]
+    const ran = await workspace.runAsync(repository, "git", args, {
+      env: { GITSIGN_LOG: log },
+      timeout: 120_000,
+      // A session of its own has no terminal that could be asked.
+      detached: true,
+    })
+    expect(ran.status).not.toBe(0)
+    expect(readFileSync(log, "utf8")).toMatch(/no terminal to ask for a login \[ERR_NO_TOKEN\]/)
+    Object.assign(workspace.env, loginEnvironment(logins))
+    const resumed = await workspace.runAsync(repository, "git", ["rebase", "--continue"], {
+      env: { GIT_EDITOR: "true" },
+      timeout: 120_000,
+    })
+    expect(resumed.status, resumed.stderr).toBe(0)
+    // git commits what it had picked and then picks it again: there may be an empty commit more.
+    expect(signaturesOf(repository)).toMatchObject({ letters: "G" })
+    expect(workspace.git(repository, "diff", "ORIG_HEAD", "HEAD")).toBe("")
+    expect(Number(workspace.git(repository, "rev-list", "--count", "FIRST..HEAD"))).toBeGreaterThanOrEqual(60)
+  }, 240_000)
+})
+
+test("Ctrl-C in a rebase leaves the agent and the rebase able to go on", async () => {
+  workspace.env.SIGSTORE_ID_TOKEN = await services.token()
+  const repository = unsigned(60)
+  const warm = workspace.gitsign(repository, "agent", "warm")
+  expect(warm.status, warm.stderr).toBe(0)
+  const before = agentStatus(workspace)
+  for (let interruptions = 0; interruptions < 3; interruptions++) {
+    const resume = existsSync(join(repository, ".git/rebase-merge"))
+    if (resume) commitWhatWasPicked(repository)
+    const args = resume ? ["rebase", "--continue"] : REBASE
+    await interrupted(repository, args, 700 + interruptions * 130)
+  }
+  expect(agentStatus(workspace)).toMatchObject({ pid: before.pid, state: "warm" })
+  if (existsSync(join(repository, ".git/rebase-merge"))) await goOn(repository)
+  expect(signaturesOf(repository)).toEqual({ commits: 60, letters: "G", certificates: 1 })
+  expect(workspace.git(repository, "status", "--porcelain")).toBe("")
+  expect(workspace.git(repository, "fsck", "--strict")).toBe("")
+}, 240_000)
+
+/** Goes on with a rebase that was interrupted, as docs/agent.md says. */
+async function goOn(repository: string): Promise<void> {
+  commitWhatWasPicked(repository)
+  const ran = await workspace.runAsync(repository, "git", ["rebase", "--continue"], {
+    env: { GIT_EDITOR: "true" },
+    timeout: 120_000,
+  })
+  expect(ran.status, ran.stderr).toBe(0)
+}
+
+/**
+ * git that is interrupted between picking a commit and writing it (before 2.50 at least) has taken it off the list, and
+ * `--continue` cannot commit it, with or without signatures.
+ */
+function commitWhatWasPicked(repository: string): void {
+  if (workspace.git(repository, "status", "--porcelain") === "") return
+  const done = readFileSync(join(repository, ".git/rebase-merge/done"), "utf8").trimEnd().split("\n")
+  workspace.git(repository, "commit", "--quiet", "-C", done.at(-1)?.split(" ")[1] ?? "HEAD")
+}
+
+/** Runs git in a process group of its own, as a shell does, and interrupts the whole group after a while. */
+async function interrupted(repository: string, args: readonly string[], afterMs: number): Promise<void> {
+  const child: ChildProcess = spawn("git", args, {
+    cwd: repository,
+    env: { ...workspace.env, GIT_EDITOR: "true" },
+    stdio: "ignore",
+    detached: true,
+  })
+  const ended = new Promise((done) => child.on("close", done))
+  const timer = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGINT"), afterMs)
+  await ended
+  clearTimeout(timer)
+}
