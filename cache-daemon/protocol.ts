@@ -159,8 +159,9 @@ const REPLY_SHAPES = {
     /** In seconds since 1970. */
     signingTime: whole(Number.MAX_SAFE_INTEGER),
     fingerprint: name,
-    /** The certificate, DER. */
+    /** The certificate, DER, and the object identifier of the algorithm that it is signed with. */
     certificate: bytes(64 * 1024),
+    signatureAlgorithm: name,
   },
   ready: { credential: credentialInfo },
   status: {

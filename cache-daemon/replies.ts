@@ -43,6 +43,7 @@ export const signedReply = ({ der, logEntry, signingTime, signer }: SignOutcome)
   signingTime: seconds(signingTime),
   fingerprint: signer.fingerprint,
   certificate: signer.certificate.der,
+  signatureAlgorithm: signer.certificate.signatureAlgorithm,
 })
 
 /** The reply for an error. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { type AgentChannel, AgentUnreachable, connectAgent } from "../../cache-daemon/connect.ts"
 import type { CredentialInfo, Reply, ReplyOf, RequestOf } from "../../cache-daemon/protocol.ts"
@@ -15,6 +16,7 @@ import { readTrustFiles } from "../trust/files.ts"
 import { credentialKeyOf } from "./agent-key.ts"
 import type { CommandIo } from "./io.ts"
 import type { Person } from "./person.ts"
+import { sha256 } from "./sha256.ts"
 import { VERSION } from "./version.ts"
 
 /** What the agent calls this program. */
@@ -50,15 +52,43 @@ export function agentAddressOf(config: Config, io: CommandIo): AgentAddress | un
     : { path: resolve(io.cwd, credentialCache), auto: false }
 }
 
+const connect = (path: string): Promise<AgentChannel> => connectAgent(path, { program: PROGRAM, timeoutMs: 2000 })
+
+/** A connection that was begun while git was still asked for the settings. */
+export interface EarlyConnection {
+  readonly path: string
+  readonly channel: Promise<AgentChannel>
+}
+
+/** Connects to where the agent usually is, if it is there; undefined when it is not. Nothing but a greeting is sent. */
+export function connectEarly(io: CommandIo): EarlyConnection | undefined {
+  const { GITSIGN_CREDENTIAL_CACHE: configured } = io.env
+  if (configured !== undefined && configured !== "auto") return undefined
+  try {
+    const path = defaultSocketPath(io.env)
+    if (!existsSync(path)) return undefined
+    const channel = connect(path)
+    // Told when it is used.
+    channel.catch(() => undefined)
+    return { path, channel }
+  } catch {
+    return undefined
+  }
+}
+
+/** Ends a connection that is not needed. */
+export const closeEarly = (early: EarlyConnection | undefined): void => {
+  early?.channel.then((channel) => channel.close()).catch(() => undefined)
+}
+
 /**
  * Connects to the agent, and starts one where that is allowed and none is there.
  *
  * @throws AgentUnreachable when there is none; ERR_AGENT, ERR_AGENT_SOCKET when it cannot be started
  */
-async function openAgent(address: AgentAddress, io: CommandIo): Promise<AgentChannel> {
-  const connect = (): Promise<AgentChannel> => connectAgent(address.path, { program: PROGRAM, timeoutMs: 2000 })
+async function openAgent(address: AgentAddress, io: CommandIo, early?: EarlyConnection): Promise<AgentChannel> {
   try {
-    return await connect()
+    return await (early?.path === address.path ? early.channel : connect(address.path))
   } catch (error) {
     const mayStart = address.auto && error instanceof AgentUnreachable && /^(absent|dead)$/.test(error.reason)
     if (!mayStart) throw error
@@ -71,7 +101,7 @@ async function openAgent(address: AgentAddress, io: CommandIo): Promise<AgentCha
     socket: address.path,
     env: io.env,
   })
-  return connect()
+  return connect(address.path)
 }
 
 /** The program that runs now, as a command: the standalone executable is its own, elsewhere the runtime needs the script. */
@@ -90,6 +120,7 @@ export interface AgentTools {
   readonly identityToken: () => Promise<string>
   /** Called when the log may hold an entry from now on. */
   readonly logging: () => void
+  readonly early?: EarlyConnection | undefined
 }
 
 /** A signature by the agent. */
@@ -118,7 +149,7 @@ export async function signWithAgent(
       context: config.agentConfirm ? await contextOf(what.payload, io) : undefined,
     })
     if (reply.type !== "signed") throw unexpected(reply)
-    if (await isFor(reply, what.payload)) return reply
+    if (isFor(reply, what.payload)) return reply
     throw new GitsignError("ERR_AGENT", `the agent at ${address.path} answered with a signature for something else`)
   } catch (error) {
     if (!isAboutTheAgent(error)) throw error
@@ -168,7 +199,7 @@ async function ask(
       tools.logging()
     }
     try {
-      const channel = await openAgent(address, tools.io)
+      const channel = await openAgent(address, tools.io, again ? tools.early : undefined)
       try {
         return await converse(channel, request, { ...tools, logging })
       } finally {
@@ -259,9 +290,7 @@ const unexpected = ({ type }: Reply): GitsignError =>
   new GitsignError("ERR_AGENT", `the agent answered with "${type}", which is no answer to this`)
 
 /** Whether a signature is for this payload: the agent has verified it, and a mix-up must not reach git. */
-async function isFor({ signature, certificate }: AgentSignature, payload: Uint8Array): Promise<boolean> {
-  const digest = await crypto.subtle.digest("SHA-256", Buffer.from(payload))
-  return (
-    Buffer.from(signature).includes(Buffer.from(digest)) && Buffer.from(signature).includes(Buffer.from(certificate))
-  )
+function isFor({ signature, certificate }: AgentSignature, payload: Uint8Array): boolean {
+  const der = Buffer.from(signature.buffer, signature.byteOffset, signature.byteLength)
+  return der.includes(sha256(payload)) && der.includes(Buffer.from(certificate))
 }

@@ -12,6 +12,7 @@ import { runGit } from "../git/run.ts"
 import { tokenSource } from "../services/oidc/ambient.ts"
 import { parseIdentityToken } from "../services/oidc/token.ts"
 import type { CommandIo } from "./io.ts"
+import { sha256 } from "./sha256.ts"
 
 /**
  * The key under which the agent keeps the credential for this run.
@@ -29,7 +30,7 @@ export async function credentialKeyOf(config: Config, io: CommandIo): Promise<Cr
     clientID: config.clientID,
     connectorID: config.connectorID ?? "",
     tokenProvider: source.provider,
-    tokenIdentity: source.token === undefined ? "" : await identityIn(source.token),
+    tokenIdentity: source.token === undefined ? "" : identityIn(source.token),
     committerEmail: matchCommitter ? (committer.email ?? "") : "",
     committerName: matchCommitter ? (committer.name ?? "") : "",
     matchCommitter,
@@ -38,10 +39,10 @@ export async function credentialKeyOf(config: Config, io: CommandIo): Promise<Cr
 }
 
 /** Whom a token at hand names, as a digest: it must not sign as somebody who logged in before. */
-async function identityIn(token: string): Promise<string> {
+function identityIn(token: string): string {
   const { iss, sub, aud, email, emailVerified, connectorId, jobWorkflowRef } = parseIdentityToken(token)
   const whole = JSON.stringify([iss, sub, aud, email, emailVerified, connectorId, jobWorkflowRef])
-  return Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(whole, "utf8"))).toString("hex")
+  return sha256(Buffer.from(whole, "utf8")).toString("hex")
 }
 
 /** The directory that all worktrees of a repository share. */

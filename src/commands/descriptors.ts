@@ -8,8 +8,28 @@ import { constants, fstatSync, readdirSync, readFileSync, readlinkSync, readSync
 import { GitsignError } from "../errors.ts"
 import { reasonOf } from "./io.ts"
 
+const STDOUT = 1
 const STDERR = 2
 const O_ACCMODE = 3
+
+/**
+ * Proves that stdout can be written to; writes nothing.
+ *
+ * @throws ERR_IO when it cannot
+ */
+export function checkStdout(): void {
+  checkDescriptor(STDOUT, "stdout")
+  if (wasClosed(STDOUT)) throw new GitsignError("ERR_IO", "cannot write to stdout: it is closed")
+}
+
+/**
+ * Proves that the descriptor of `--status-fd`, if there is one, is the caller's and can be written to; writes nothing.
+ *
+ * @throws ERR_IO when it cannot
+ */
+export function checkStatusFd(fd: number | undefined): void {
+  if (fd !== undefined) checkDescriptor(fd, `the descriptor of --status-fd ${fd}`)
+}
 
 /**
  * Proves that a descriptor is the caller's and can be written to; writes nothing.
@@ -17,7 +37,7 @@ const O_ACCMODE = 3
  * @param name what the descriptor is, for the message
  * @throws ERR_IO when it is not
  */
-export function checkDescriptor(fd: number, name: string): void {
+function checkDescriptor(fd: number, name: string): void {
   if (isOwn(fd)) throw new GitsignError("ERR_IO", `cannot write to ${name}: it is closed`)
   try {
     fstatSync(fd)
@@ -60,7 +80,7 @@ function isReadEnd(fd: string, pipe: string): boolean {
  * Whether the process was started with this descriptor closed. The runtime then puts /dev/null there, open for reading as
  * well, which no shell's `> /dev/null` is.
  */
-export function wasClosed(fd: number): boolean {
+function wasClosed(fd: number): boolean {
   const status = fstatSync(fd)
   const discards = statSync("/dev/null", { throwIfNoEntry: false })
   if (!status.isCharacterDevice() || status.rdev !== discards?.rdev) return false

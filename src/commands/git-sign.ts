@@ -10,19 +10,23 @@ import type { Config } from "../config.ts"
 import { GitsignError } from "../errors.ts"
 import { beginSigning, sigCreated } from "../formats/gpg-status.ts"
 import { encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
-import { type Certificate, parseCertificate } from "../formats/x509.ts"
-import { type AgentTools, agentAddressOf, signWithAgent } from "./agent-client.ts"
-import { checkDescriptor, wasClosed } from "./descriptors.ts"
+import {
+  type AgentTools,
+  agentAddressOf,
+  closeEarly,
+  connectEarly,
+  type EarlyConnection,
+  signWithAgent,
+} from "./agent-client.ts"
 import type { GitCall } from "./git-arguments.ts"
 import { type CommandIo, readInput, writeAll } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { Person } from "./person.ts"
-import { loadConfig } from "./settings.ts"
 
 const STDOUT = 1
 
 /**
- * Signs what git hands over and writes the signature to stdout.
+ * Signs what git hands over and writes the signature to stdout. The caller MUST have checked where that goes.
  *
  * @throws whatever stops it, and then nothing was written to stdout
  */
@@ -30,15 +34,9 @@ export async function gitSign(
   call: Extract<GitCall, { verb: "sign" }>,
   io: CommandIo,
   messages: Messages,
+  reading: Promise<Config>,
 ): Promise<void> {
-  // Nothing may be published for a signature that nobody can receive. Before anything is opened here: what is open now is
-  // the caller's or the runtime's, and not a connection that will be closed again.
-  checkDescriptor(STDOUT, "stdout")
-  if (wasClosed(STDOUT)) throw new GitsignError("ERR_IO", "cannot write to stdout: it is closed")
-  if (call.statusFd !== undefined) checkDescriptor(call.statusFd, `the descriptor of --status-fd ${call.statusFd}`)
-  const reading = loadConfig(io, messages)
-  // Handled where it is awaited; an input that cannot be read must not leave it unhandled until then.
-  reading.catch(() => undefined)
+  const early = connectEarly(io)
   const payload = readInput(io, call.payloadFile)
   const person = new Person(messages)
   // Not before stdin was read: the handler cannot run while a read waits for a terminal.
@@ -46,7 +44,7 @@ export async function gitSign(
   const stopWatching = exitOnSignals(messages, progress)
   try {
     const config = await reading
-    const made = await signPayload(payload, call.detached, config, io, person, progress)
+    const made = await signPayload({ payload, detached: call.detached }, { config, io, person, early }, progress)
     messages.say(`logged in ${new URL(config.rekor).host} with index ${made.logIndex}`)
     const bytes = call.armor ? Buffer.from(encodePem(SIGNATURE_LABEL, made.signature), "latin1") : made.signature
     writeAll(STDOUT, bytes, "stdout")
@@ -56,6 +54,7 @@ export async function gitSign(
     }
   } finally {
     stopWatching()
+    closeEarly(early)
     person.close()
   }
 }
@@ -84,7 +83,8 @@ function exitOnSignals(messages: Messages, progress: Progress): () => void {
 export interface MadeSignature {
   /** The CMS, DER. */
   readonly signature: Uint8Array
-  readonly certificate: Certificate
+  /** The object identifier of the algorithm that the certificate is signed with. */
+  readonly signatureAlgorithm: string
   /** SHA-1 of the certificate, in hex. */
   readonly fingerprint: string
   readonly signingTime: Date
@@ -93,34 +93,27 @@ export interface MadeSignature {
 
 /** Signs through the agent where one is switched on, and else, or where it cannot, in this process. */
 async function signPayload(
-  payload: Uint8Array,
-  detached: boolean,
-  config: Config,
-  io: CommandIo,
-  person: Person,
+  what: { payload: Uint8Array; detached: boolean },
+  run: { config: Config; io: CommandIo; person: Person; early: EarlyConnection | undefined },
   progress: Progress,
 ): Promise<MadeSignature> {
   let token: Promise<string> | undefined
   const tools: AgentTools = {
-    config,
-    io,
-    person,
+    ...run,
     // One login, also when the agent ends after it.
     identityToken: () => {
-      token ??= import("./login.ts").then(({ logIn }) => logIn({ config, io, person }))
+      token ??= import("./login.ts").then(({ logIn }) => logIn(run))
       return token
     },
     logging: () => {
       progress.uploading = true
     },
   }
-  const agent = agentAddressOf(config, io)
-  const signed = agent && (await signWithAgent(agent, { payload, detached }, tools))
+  const agent = agentAddressOf(run.config, run.io)
+  const signed = agent && (await signWithAgent(agent, what, tools))
   if (signed !== undefined) {
-    const { signature, fingerprint, logIndex } = signed
-    const signingTime = new Date(signed.signingTime * 1000)
-    return { signature, fingerprint, logIndex, signingTime, certificate: parseCertificate(signed.certificate) }
+    return { ...signed, signingTime: new Date(signed.signingTime * 1000) }
   }
   const { signHere } = await import("./sign-here.ts")
-  return signHere({ payload, detached }, tools)
+  return signHere(what, tools)
 }

@@ -4,13 +4,12 @@
  * @module
  */
 
+import type { Config } from "../config.ts"
 import { uncheckedStatus, verificationStatus } from "../verify/status.ts"
 import type { VerificationSummary } from "../verify/summary.ts"
-import { checkDescriptor } from "./descriptors.ts"
 import type { GitCall } from "./git-arguments.ts"
 import { type CommandIo, readInput, writeAll } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { loadConfig } from "./settings.ts"
 import { trustOf } from "./trust.ts"
 import { verdictText } from "./verdict-text.ts"
 import { verifyWithLog } from "./verification.ts"
@@ -25,14 +24,14 @@ export async function gitVerify(
   call: Extract<GitCall, { verb: "verify" }>,
   io: CommandIo,
   messages: Messages,
+  reading: Promise<Config>,
 ): Promise<number> {
   const tell = (status: string): void => {
     if (call.statusFd !== undefined) writeAll(call.statusFd, Buffer.from(status, "utf8"), `descriptor ${call.statusFd}`)
   }
-  if (call.statusFd !== undefined) checkDescriptor(call.statusFd, `the descriptor of --status-fd ${call.statusFd}`)
   let summary: VerificationSummary
   try {
-    summary = await verifyCall(call, io, messages)
+    summary = await verifyCall(call, io, reading)
   } catch (error) {
     tell(uncheckedStatus())
     throw error
@@ -45,11 +44,8 @@ export async function gitVerify(
 async function verifyCall(
   call: Extract<GitCall, { verb: "verify" }>,
   io: CommandIo,
-  messages: Messages,
+  reading: Promise<Config>,
 ): Promise<VerificationSummary> {
-  const reading = loadConfig(io, messages)
-  // Handled where it is awaited; an input that cannot be read must not leave it unhandled until then.
-  reading.catch(() => undefined)
   const signature = readInput(io, call.signatureFile)
   const payload = call.payloadFile === undefined ? undefined : readInput(io, call.payloadFile)
   const config = await reading

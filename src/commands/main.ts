@@ -6,13 +6,14 @@
  * @module
  */
 
-import { isatty } from "node:tty"
 import { runGit } from "../git/run.ts"
+import { checkStatusFd, checkStdout } from "./descriptors.ts"
 import { parseGitArguments } from "./git-arguments.ts"
 import { type CommandIo, openTerminal } from "./io.ts"
 import { describeError, type Messages } from "./messages.ts"
 import { printableLines } from "./printable.ts"
 import { type Program, runProgram } from "./program.ts"
+import { loadConfig } from "./settings.ts"
 
 /**
  * Runs gitsign with the arguments after the program's name and returns the exit status. It throws nothing.
@@ -34,21 +35,35 @@ async function runGitsign(argv: readonly string[], io: CommandIo, messages: Mess
   switch (call.verb) {
     case "sign":
       try {
+        // Nothing may be published for a signature that nobody can receive. Before anything is opened here: what is open now
+        // is the caller's or the runtime's, and not a connection that will be closed again.
+        checkStdout()
+        checkStatusFd(call.statusFd)
+        // git answers while the rest is loaded.
+        const reading = begin(loadConfig(io, messages))
         const { gitSign } = await import("./git-sign.ts")
-        await gitSign(call, io, messages)
+        await gitSign(call, io, messages, reading)
         return 0
       } catch (error) {
         await tellPastOldGit(error, io)
         throw error
       }
     case "verify": {
+      checkStatusFd(call.statusFd)
+      const reading = begin(loadConfig(io, messages))
       const { gitVerify } = await import("./git-verify.ts")
-      return gitVerify(call, io, messages)
+      return gitVerify(call, io, messages, reading)
     }
     case "version":
     case "help":
       return runCli([call.verb], io, messages)
   }
+}
+
+/** A failure is told where the promise is awaited; until then it must not count as unhandled. */
+function begin<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
 }
 
 async function runCli(argv: readonly string[], io: CommandIo, messages: Messages): Promise<number> {
@@ -60,6 +75,7 @@ async function runCli(argv: readonly string[], io: CommandIo, messages: Messages
  * Shows an error on the terminal as well when git is older than 2.40, which throws away what its signing program said.
  */
 async function tellPastOldGit(error: unknown, io: CommandIo): Promise<void> {
+  const { isatty } = await import("node:tty")
   if (isatty(2)) return
   const terminal = openTerminal()
   if (terminal === undefined) return

@@ -50,5 +50,6 @@ export async function signHere(
     timestamp: stamp && timestampServerURL ? waitFor(timestampServerURL, stamp) : undefined,
   })
   const { certificate, fingerprint } = signer
-  return { signature: der, certificate, fingerprint, signingTime, logIndex: Number(logEntry.logIndex) }
+  const { signatureAlgorithm } = certificate
+  return { signature: der, signatureAlgorithm, fingerprint, signingTime, logIndex: Number(logEntry.logIndex) }
 }

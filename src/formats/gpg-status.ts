@@ -7,8 +7,6 @@
  * @module
  */
 
-import type { Certificate } from "./x509.ts"
-
 const line = (text: string): string => `[GNUPG:] ${text}\n`
 
 /** The key id of a signature whose certificate could not be read. */
@@ -66,12 +64,13 @@ const HASH_NUMBERS: Readonly<Record<string, number>> = {
 /** The line that tells git a signature was made: type D (detached) or S, public key algorithm 19 (ECDSA). */
 export const sigCreated = (signature: {
   detached: boolean
-  certificate: Certificate
+  /** The object identifier of the algorithm that the certificate is signed with. */
+  signatureAlgorithm: string
   fingerprint: string
   signingTime: Date
 }): string =>
   line(
-    `SIG_CREATED ${signature.detached ? "D" : "S"} 19 ${HASH_NUMBERS[signature.certificate.signatureAlgorithm] ?? 8} 00 ` +
+    `SIG_CREATED ${signature.detached ? "D" : "S"} 19 ${HASH_NUMBERS[signature.signatureAlgorithm] ?? 8} 00 ` +
       `${unixSeconds(signature.signingTime)} ${signature.fingerprint}`,
   )
 

@@ -107,6 +107,7 @@ const REPLIES: readonly Reply[] = [
     signingTime: 1_700_000_000,
     fingerprint: "ab",
     certificate: new Uint8Array(800),
+    signatureAlgorithm: "1.2.840.10045.4.3.3",
   },
   { type: "ready", credential },
   {

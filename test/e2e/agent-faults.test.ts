@@ -137,6 +137,7 @@ describe("the commit is made the ordinary way", () => {
             type: "signed",
             signature: Buffer.from("3000", "hex"),
             certificate: Buffer.from("3000", "hex"),
+            signatureAlgorithm: "1.2.840.10045.4.3.3",
             logIndex: 1,
             signingTime: 1,
             fingerprint: "00",
