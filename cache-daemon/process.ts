@@ -14,6 +14,7 @@ import { activatedSockets } from "./activation.ts"
 import { Agent } from "./agent.ts"
 import { findDesktopPrompt } from "./desktop-prompt.ts"
 import { listenAt, type OwnSocket } from "./listen.ts"
+import { loadCollector } from "./memory.ts"
 import { loadPeerCheck } from "./peer.ts"
 import { unexpectedError } from "./replies.ts"
 import { AgentServer } from "./server.ts"
@@ -52,6 +53,9 @@ const TICK_MS = 5000
 const LAST_CALL_MS = 100
 const LAST_SERVICE_MS = 60_000
 
+/** After so many requests their remains are thrown away, and at the next tick after fewer. */
+const COLLECT_AFTER = 100
+
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const
 
 /** The exit status for a defect of gitsign. */
@@ -71,7 +75,7 @@ export async function runAgent(options: RunOptions): Promise<number> {
   const log = quietly(options.log)
   await options.http.load()
   const mayConnect = await loadPeerCheck()
-  const agent = makeAgent(options, log)
+  const agent = makeAgent(options, log, await loadCollector())
   let end: (why: string) => void = () => {}
   const ending = new Promise<string>((resolve) => {
     end = resolve
@@ -124,17 +128,32 @@ interface RunningAgent extends Pick<Agent, "handle" | "tick" | "forget"> {
 }
 
 /** The agent with the consent that its settings ask for: of the desktop, or where there is none of the client's person. */
-function makeAgent({ program, http, settings, env }: RunOptions, log: (line: string) => void): RunningAgent {
+function makeAgent(
+  { program, http, settings, env }: RunOptions,
+  log: (line: string) => void,
+  collect: () => void,
+): RunningAgent {
   const prompt = settings.confirm ? findDesktopPrompt(env, process.platform) : undefined
   const confirm = prompt && ((text: string, signal: AbortSignal) => prompt.ask(text, signal))
   if (settings.confirm && prompt === undefined) log("no dialog can be shown here, so the clients are asked for consent")
   const limits = { signatures: settings.maxSignatures, lifetime: settings.lifetime }
+  let served = 0
+  const free = (): void => {
+    served = 0
+    collect()
+  }
   const agent = new Agent({ program, http, limits, confirm, log })
   return {
-    // Whatever the client's settings say, no signature without consent.
-    handle: (request, conversation) =>
-      agent.handle(request.type === "sign" && settings.confirm ? { ...request, confirm: true } : request, conversation),
-    tick: () => agent.tick(),
+    handle: async (request, conversation) => {
+      // Whatever the client's settings say, no signature without consent.
+      const asked = request.type === "sign" && settings.confirm ? { ...request, confirm: true } : request
+      await agent.handle(asked, conversation)
+      if (++served >= COLLECT_AFTER) free()
+    },
+    tick: () => {
+      agent.tick()
+      if (served > 0) free()
+    },
     forget: (why) => agent.forget(why),
     isIdle: () => agent.isIdle,
   }
