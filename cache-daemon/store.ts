@@ -8,7 +8,7 @@ import { GitsignError } from "../src/errors.ts"
 import type { CredentialKey, CredentialLimits } from "./protocol.ts"
 
 /** A certificate that ends sooner is not used: the signature has to be in the log while it is valid. In milliseconds. */
-export const MARGIN_MS = 30_000
+const MARGIN_MS = 30_000
 
 /** Each has cost a login; over that the one that ends first makes room. */
 export const MAX_CREDENTIALS = 64
@@ -106,8 +106,13 @@ export class StoredCredential<C> {
 
   /** Whether a new signature may begin with it at `now`. */
   isUsable(now: Date, limits: CredentialLimits = UNLIMITED): boolean {
-    const end = Math.min(this.expires.getTime(), this.#expiresBy(limits).getTime())
-    return now.getTime() < end - MARGIN_MS && this.#credential !== undefined && this.remaining(limits) !== 0
+    const end = Math.min(
+      this.expires.getTime(),
+      this.#expiresBy(limits).getTime(),
+      // A lifetime that somebody has asked for is one to the second.
+      this.notAfter.getTime() - MARGIN_MS,
+    )
+    return now.getTime() < end && this.#credential !== undefined && this.remaining(limits) !== 0
   }
 
   /**

@@ -64,9 +64,13 @@ const optionalAddress = (value: string | undefined): string | undefined =>
 const path = (value: string | undefined, home: string | undefined): string | undefined =>
   home !== undefined && text(value).startsWith("~/") ? `${home}${text(value).slice(1)}` : optionalText(value)
 
-/** `auto`, or where a socket is; `off` and nothing are the same. */
-const agentSocket = (value: string | undefined, home: string | undefined): string | undefined =>
-  /^(off|false|no|)$/.test(text(value)) ? undefined : path(value, home)
+/** `auto`, or where a socket is; `off`, false and nothing are the same. */
+const agentSocket = (value: string | undefined, home: string | undefined): string | undefined => {
+  if (/^(off|false|no|0|)$/i.test(text(value))) return undefined
+  const found = path(value, home)
+  if (found === "auto" || found?.includes("/")) return found
+  throw new WrongValue("must be auto, off or the path of a socket")
+}
 
 const oneOf =
   <T extends string>(...allowed: readonly T[]) =>

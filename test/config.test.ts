@@ -188,3 +188,9 @@ test.each([
   const { credentialCache } = resolveConfig({ gitConfig: [], env: { GITSIGN_CREDENTIAL_CACHE: value } })
   expect(credentialCache).toBe(expected)
 })
+
+test.each(["true", "on", "Auto", "agent.sock"])("credentialCache %j is no path", (value) => {
+  expect(() => resolveConfig({ gitConfig: [], env: { GITSIGN_CREDENTIAL_CACHE: value } })).toThrow(
+    "must be auto, off or the path of a socket",
+  )
+})

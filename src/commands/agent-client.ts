@@ -133,12 +133,13 @@ export type AgentSignature = ReplyOf<"signed">
  * @throws ERR_AGENT_LOCKED, ERR_AGENT_REFUSED when the agent says no; whatever the login, Fulcio, the log or the timestamp authority fail with
  */
 export async function signWithAgent(
-  address: AgentAddress,
   what: { payload: Uint8Array; detached: boolean },
   tools: AgentTools,
 ): Promise<AgentSignature | undefined> {
   const { config, io, person } = tools
   try {
+    const address = agentAddressOf(config, io)
+    if (address === undefined) return undefined
     const reply = await ask(address, tools, {
       type: "sign",
       ...(await commonFields(config, io)),
@@ -246,7 +247,10 @@ async function converse(
         break
       case "consent_needed": {
         const { askAtTerminal } = await import("./consent.ts")
-        channel.send({ type: "consent", granted: await askAtTerminal(reply.text) })
+        const granted = await askAtTerminal(reply.text)
+        channel.send({ type: "consent", granted })
+        // Whatever becomes of the agent: no is no.
+        if (!granted) throw new GitsignError("ERR_AGENT_REFUSED", "the signature was not allowed")
         break
       }
       case "logging":
@@ -275,7 +279,11 @@ async function logIn(channel: AgentChannel, { identityToken }: AgentTools): Prom
     const [code, message] = isGitsignError(error) ? [error.code, error.message.slice(0, 4096)] : ["ERR_BUG", "a defect"]
     const outcome = code === "ERR_NO_TOKEN" ? "elsewhere" : "failed"
     channel.send({ type: "no_token", outcome, code, message })
-    if (outcome === "elsewhere" && isGitsignError(error)) return error
+    if (outcome === "elsewhere" && isGitsignError(error)) {
+      const hint =
+        "log in from a terminal with: gitsign agent warm; then run the command again, in a rebase: git rebase --continue"
+      return new GitsignError("ERR_NO_TOKEN", error.message, { cause: error, hint })
+    }
     throw error
   }
 }

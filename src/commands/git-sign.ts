@@ -7,17 +7,10 @@
  */
 
 import type { Config } from "../config.ts"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, messageOf } from "../errors.ts"
 import { beginSigning, sigCreated } from "../formats/gpg-status.ts"
 import { encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
-import {
-  type AgentTools,
-  agentAddressOf,
-  closeEarly,
-  connectEarly,
-  type EarlyConnection,
-  signWithAgent,
-} from "./agent-client.ts"
+import { type AgentTools, closeEarly, connectEarly, type EarlyConnection, signWithAgent } from "./agent-client.ts"
 import type { GitCall } from "./git-arguments.ts"
 import { type CommandIo, readInput, writeAll } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -47,7 +40,7 @@ export async function gitSign(
     const made = await signPayload({ payload, detached: call.detached }, { config, io, person, early }, progress)
     messages.say(`logged in ${new URL(config.rekor).host} with index ${made.logIndex}`)
     const bytes = call.armor ? Buffer.from(encodePem(SIGNATURE_LABEL, made.signature), "latin1") : made.signature
-    writeAll(STDOUT, bytes, "stdout")
+    handOver(bytes, made.logIndex)
     if (call.statusFd !== undefined) {
       const status = beginSigning() + sigCreated({ detached: call.detached, ...made })
       writeAll(call.statusFd, Buffer.from(status, "latin1"), `descriptor ${call.statusFd}`)
@@ -56,6 +49,16 @@ export async function gitSign(
     stopWatching()
     closeEarly(early)
     person.close()
+  }
+}
+
+/** Writes the signature. */
+function handOver(bytes: Uint8Array, logIndex: number): void {
+  try {
+    writeAll(STDOUT, bytes, "stdout")
+  } catch (cause) {
+    const hint = `the log holds entry ${logIndex}, which nothing uses and which harms nothing; run the command again`
+    throw new GitsignError("ERR_IO", messageOf(cause), { cause, hint })
   }
 }
 
@@ -109,8 +112,7 @@ async function signPayload(
       progress.uploading = true
     },
   }
-  const agent = agentAddressOf(run.config, run.io)
-  const signed = agent && (await signWithAgent(agent, what, tools))
+  const signed = run.config.credentialCache === undefined ? undefined : await signWithAgent(what, tools)
   if (signed !== undefined) {
     return { ...signed, signingTime: new Date(signed.signingTime * 1000) }
   }

@@ -46,6 +46,12 @@ export async function logIn({ config, io, person }: LoginTools): Promise<string>
     // As in the Go program: a login page where one still has to choose must not close itself.
     autocloseSeconds: config.autoclose && config.connectorID !== undefined ? config.autocloseTimeout : undefined,
   })
+  const { email, emailVerified } = claims
+  if (config.matchCommitter && email !== undefined && emailVerified && email !== config.committer.email) {
+    const expected = config.committer.email ?? "somebody with user.email set"
+    const message = `gitsign.matchCommitter asks for ${expected}, and the login is that of ${email}`
+    throw new GitsignError("ERR_COMMITTER", message)
+  }
   // Said before anything is sent: a transparency log forgets nothing.
   const host = new URL(config.rekor).host
   person.tell(`signing as ${describeIdentity(claims)}; this identity becomes public in ${host}`)

@@ -288,7 +288,7 @@ describe("the agent's own consent", () => {
     })
     const one = made({ ...clocks.options, confirm })
     const client = await one.connect()
-    const limits = { signatures: 0, lifetime: 60 }
+    const limits = { signatures: 0, lifetime: 30 }
     const same = await world.tell(client, world.signRequest({ limits }))
     expect(same.types).toEqual(["token_needed", "waiting", "token_needed", "logging", "signed"])
     expect(texts).toHaveLength(1)

@@ -154,6 +154,9 @@ describe("the commit is made the ordinary way", () => {
     await expectOrdinary(/open to other users/)
   })
 
+  test("when no socket can have the path that it would have", () =>
+    expectOrdinary(/bytes/, { XDG_RUNTIME_DIR: join(workspace.root, "long".repeat(30)), XDG_CACHE_HOME: "" }))
+
   test("when the agent does not run any more (SIGSTOP)", async () => {
     expect((await commit()).status).toBe(0)
     const { pid } = agentStatus(workspace)

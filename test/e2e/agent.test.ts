@@ -107,8 +107,7 @@ describe.runIf(onSandbox)("one login", () => {
   })
 
   test("another one when the credential ends in the middle of a rebase", async () => {
-    // Usable for two seconds: 30 have to be left.
-    workspace.env.GITSIGN_AGENT_LIFETIME = "32"
+    workspace.env.GITSIGN_AGENT_LIFETIME = "2"
     const repository = unsigned(60)
     const args = [...REBASE, "--exec", "sleep 0.05"]
     const ran = await workspace.runAsync(repository, "git", args, { timeout: 120_000 })
@@ -120,7 +119,7 @@ describe.runIf(onSandbox)("one login", () => {
   }, 240_000)
 
   test("where nobody can answer, the rebase stops and goes on later", async () => {
-    workspace.env.GITSIGN_AGENT_LIFETIME = "32"
+    workspace.env.GITSIGN_AGENT_LIFETIME = "2"
     const repository = unsigned(60)
     const log = join(workspace.root, "log")
     const warm = workspace.gitsign(repository, "agent", "warm")

@@ -154,7 +154,11 @@ async function guard<T>(issuer: URL, step: () => Promise<T>): Promise<T> {
     const { error: name, error_description: description } = (error ?? {}) as Record<string, unknown>
     if (typeof name === "string") {
       const why = typeof description === "string" ? `${name}, ${description}` : name
-      throw new GitsignError("ERR_OIDC", `${issuer.host} refused the login: ${printable(why)}`, { cause: error })
+      const hint = name === "access_denied" ? { hint: "nothing was signed; run the command again" } : {}
+      throw new GitsignError("ERR_OIDC", `${issuer.host} refused the login: ${printable(why)}`, {
+        cause: error,
+        ...hint,
+      })
     }
     const detail = [messageOf(error), error instanceof Error ? causeText(error.cause) : ""].filter(
       (text) => text !== "",
