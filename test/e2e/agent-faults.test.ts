@@ -154,8 +154,10 @@ describe("the commit is made the ordinary way", () => {
     await expectOrdinary(/open to other users/)
   })
 
-  test("when no socket can have the path that it would have", () =>
-    expectOrdinary(/bytes/, { XDG_RUNTIME_DIR: join(workspace.root, "long".repeat(30)), XDG_CACHE_HOME: "" }))
+  test("when no socket can have the path that it would have", () => {
+    const long = join(workspace.root, "long".repeat(30))
+    return expectOrdinary(/bytes/, { XDG_RUNTIME_DIR: long, XDG_CACHE_HOME: long })
+  })
 
   test("when the agent does not run any more (SIGSTOP)", async () => {
     expect((await commit()).status).toBe(0)
