@@ -4,29 +4,12 @@
  * @module
  */
 
-import { lstatSync, statSync } from "node:fs"
-import { dirname } from "node:path"
 import { isGitsignError, messageOf } from "../src/errors.ts"
 import { type ClientSocket, openSocket } from "./client-socket.ts"
 import { decodeReply, encodeMessage, MessageReader, PROTOCOL_VERSION, type Reply, type Request } from "./protocol.ts"
-import { checkSocketPath } from "./socket-path.ts"
-
-/**
- * Why there is no agent to talk to: `absent` no socket; `dead` a socket behind which nobody is, or an agent that has gone; `foreign`
- * something that might be somebody else's; `timeout` it does not answer; `garbage` it is not an agent; `version` it is another one.
- */
-export type UnreachableReason = "absent" | "dead" | "foreign" | "timeout" | "garbage" | "version"
-
-/** There is no agent to talk to; the message is one sentence that says why. */
-export class AgentUnreachable extends Error {
-  readonly reason: UnreachableReason
-
-  constructor(reason: UnreachableReason, message: string) {
-    super(message)
-    this.name = "AgentUnreachable"
-    this.reason = reason
-  }
-}
+import { ownedSocket } from "./socket-owner.ts"
+import { checkSocketPath, OTHER_USERS_PLACE } from "./socket-path.ts"
+import { AgentUnreachable, type UnreachableReason } from "./unreachable.ts"
 
 /** A connection to an agent. */
 export interface AgentChannel {
@@ -63,40 +46,18 @@ export async function connectAgent(
   socketPath: string,
   options: { readonly program: string; readonly timeoutMs: number },
 ): Promise<AgentChannel> {
-  checkOwner(checkSocketPath(socketPath))
-  const channel = new Channel(socketPath)
+  const socket = ownedSocket(checkSocketPath(socketPath))
+  const channel = new Channel(checkSocketPath(socket.path))
   await channel.open(options.timeoutMs)
+  try {
+    socket.checkAgain()
+  } catch (error) {
+    channel.close()
+    throw error
+  }
   channel.send({ type: "hello", protocol: PROTOCOL_VERSION, program: options.program })
   return channel
 }
-
-/**
- * Whoever listens here gets an identity token. So nobody else may own the socket, or be able to put another one in its place between
- * this look and the connection.
- */
-function checkOwner(path: string): void {
-  const foreign = (what: string) => new AgentUnreachable("foreign", what)
-  let socket: ReturnType<typeof lstatSync>
-  let directory: ReturnType<typeof statSync>
-  try {
-    socket = lstatSync(path)
-    directory = statSync(dirname(path))
-  } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") {
-      throw new AgentUnreachable("absent", `no agent listens at ${path}`)
-    }
-    throw foreign(`the agent's socket ${path} cannot be looked at (${codeOf(error)})`)
-  }
-  if (!socket.isSocket()) throw foreign(`${path} is not a socket`)
-  if (!isTrusted(socket.uid)) throw foreign(`the socket ${path} belongs to another user`)
-  const replaceable = (directory.mode & 0o022) !== 0 && (directory.mode & 0o1000) === 0
-  if (replaceable || !isTrusted(directory.uid)) {
-    throw foreign(`other users can replace the socket ${path}: they may write to its directory`)
-  }
-}
-
-/** Root can be anybody anyway. */
-const isTrusted = (uid: number): boolean => uid === 0 || uid === process.geteuid?.()
 
 const codeOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : "unknown error"
@@ -171,7 +132,8 @@ class Channel implements AgentChannel {
 
   #closed(): void {
     const isAgent = this.restricted !== undefined || this.#messages.length > 0
-    this.#fail("dead", isAgent ? "" : "without a word")
+    this.#failure ??= isAgent ? undefined : nobodyBehind(this.#path)
+    this.#fail("dead")
   }
 
   #opened(socket: ClientSocket): void {
@@ -184,8 +146,8 @@ class Channel implements AgentChannel {
     if (this.#failure !== undefined) return
     try {
       this.#messages.push(...this.#reader.push(chunk))
-    } catch (error) {
-      this.#fail("garbage", messageOf(error))
+    } catch {
+      this.#fail("garbage")
     }
     if (this.#messages.length > MAX_WAITING_MESSAGES) this.#fail("garbage", "it sends more than was asked for")
     if (this.#messages.length > 0) this.#wake?.()
@@ -203,23 +165,30 @@ class Channel implements AgentChannel {
 
 function unreachable(code: string, path: string): AgentUnreachable {
   if (code === "ENOENT") return new AgentUnreachable("absent", sentence("absent", path))
-  if (code === "EACCES" || code === "EPERM")
-    return new AgentUnreachable("foreign", `${path} may not be used by this user`)
+  if (code === "EACCES" || code === "EPERM") {
+    return new AgentUnreachable("foreign", `${path} may not be used by this user`, OTHER_USERS_PLACE)
+  }
   // A queue of connections that nobody accepts.
   if (code === "EAGAIN") return new AgentUnreachable("timeout", sentence("timeout", path))
-  const gone =
-    code === "ECONNREFUSED" ? `nobody listens at the socket ${path} any more` : sentence("dead", path, "without a word")
-  return new AgentUnreachable("dead", gone)
+  return code === "ECONNREFUSED"
+    ? new AgentUnreachable("dead", `nobody listens at the socket ${path} any more`)
+    : nobodyBehind(path)
 }
+
+/** Somebody takes connections and has nothing to say: such as sshd, whose other end finds no agent. */
+const nobodyBehind = (path: string): AgentUnreachable =>
+  new AgentUnreachable(
+    "dead",
+    `nothing answers behind ${path}`,
+    "if it is forwarded, on the machine you come from: gitsign agent start --extra-socket",
+  )
 
 function sentence(reason: UnreachableReason, path: string, detail = ""): string {
   switch (reason) {
     case "absent":
       return `no agent listens at ${path}`
     case "dead":
-      return detail
-        ? `what listens at ${path} closed the connection ${detail}`
-        : `the agent at ${path} closed the connection`
+      return `the agent at ${path} closed the connection`
     case "foreign":
       return `the socket ${path} is not ours`
     case "timeout":

@@ -25,6 +25,12 @@ export const text =
   (value, where) =>
     typeof value === "string" && value.length <= max ? value : refuse(where, `text of at most ${max} characters`)
 
+/** Text of a certain form; `what` names it. */
+export const matching =
+  (form: RegExp, what: string): Check<string> =>
+  (value, where) =>
+    typeof value === "string" && form.test(value) ? value : refuse(where, what)
+
 /** At most `max` bytes. */
 export const bytes =
   (max: number): Check<Uint8Array> =>

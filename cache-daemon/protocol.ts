@@ -14,6 +14,7 @@ import {
   type Check,
   flag,
   list,
+  matching,
   oneOf,
   optional,
   record,
@@ -46,6 +47,9 @@ export const LIMITS = {
 } as const
 
 const name = text(LIMITS.name)
+
+/** SHA-1 of a certificate. Git reads it from a status line of ours, where nothing else must stand. */
+const fingerprint = matching(/^[0-9a-f]{40}$/, "40 hex digits")
 
 /** What a credential depends on. Two signatures with the same key share a login; "" stands for "not set". */
 const credentialKey = record({
@@ -132,6 +136,10 @@ const credentialInfo = record({
   fulcio: name,
   rekor: name,
   repository: name,
+  /** The way in which its token was got, as in the key. */
+  tokenProvider: name,
+  /** Whom the certificate had to name, where the key says so; else "". */
+  committer: name,
   notAfter: whole(Number.MAX_SAFE_INTEGER),
   /** When the agent forgets it: the certificate's end, or an earlier one that was asked for. */
   expires: whole(Number.MAX_SAFE_INTEGER),
@@ -158,10 +166,10 @@ const REPLY_SHAPES = {
     logIndex: whole(Number.MAX_SAFE_INTEGER),
     /** In seconds since 1970. */
     signingTime: whole(Number.MAX_SAFE_INTEGER),
-    fingerprint: name,
+    fingerprint,
     /** The certificate, DER, and the object identifier of the algorithm that it is signed with. */
     certificate: bytes(64 * 1024),
-    signatureAlgorithm: name,
+    signatureAlgorithm: matching(/^\d+(\.\d+){1,30}$/, "an object identifier"),
   },
   ready: { credential: credentialInfo },
   status: {

@@ -26,6 +26,8 @@ export function infoOf(stored: StoredCredential<HeldCredential>): CredentialInfo
     fulcio: key.fulcio,
     rekor: key.rekor,
     repository: key.repository,
+    tokenProvider: key.tokenProvider,
+    committer: key.matchCommitter ? key.committerEmail || key.committerName : "",
     notAfter: seconds(notAfter),
     expires: seconds(expires),
     signatures,

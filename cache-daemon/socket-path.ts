@@ -4,7 +4,7 @@
  * @module
  */
 
-import { lstatSync } from "node:fs"
+import { lstatSync, readdirSync } from "node:fs"
 import { isAbsolute, join } from "node:path"
 import { GitsignError } from "../src/errors.ts"
 
@@ -77,6 +77,30 @@ function isOwnDirectory(path: string): boolean {
   try {
     const found = lstatSync(path)
     return found.isDirectory() && found.uid === process.geteuid?.()
+  } catch {
+    return false
+  }
+}
+
+/** What to do about a place that others have access to on purpose, or that is theirs. */
+export const PLACE_OF_YOUR_OWN = "choose a path in a directory of your own"
+
+/** What to do where the surroundings are those of somebody else, as after `su`. */
+export const OTHER_USERS_PLACE = "it belongs to another user; set XDG_RUNTIME_DIR and HOME to your own"
+
+/**
+ * What to do about a directory of one's own that others have access to: the command that closes it, as a POSIX shell reads it. Root
+ * owns the directories of the system too, which must stay open: there it is for a directory with nothing but sockets.
+ */
+export function closingHint(path: string): string {
+  if (process.geteuid?.() === 0 && !hasOnlySockets(path)) return PLACE_OF_YOUR_OWN
+  const word = /^[\w./+@%:=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+  return `close it with: chmod 0700 ${word}`
+}
+
+function hasOnlySockets(path: string): boolean {
+  try {
+    return readdirSync(path, { withFileTypes: true }).every((one) => one.isSocket() || one.name.endsWith(".sock.lock"))
   } catch {
     return false
   }

@@ -5,8 +5,8 @@
  */
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs"
-import { GitsignError, messageOf } from "../src/errors.ts"
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs"
+import { ERROR_CODES, type ErrorCode, GitsignError, messageOf } from "../src/errors.ts"
 
 /** How long an agent may take until it listens, in milliseconds. */
 const START_MS = 10_000
@@ -17,7 +17,7 @@ const MAX_REPORT = 2000
 /** How to run the agent. */
 export interface AgentCommand {
   readonly command: string
-  /** They MUST make it print `ok` and a line feed on stdout when it listens, or one line that says why it does not. */
+  /** They MUST make it print `ok` and a line feed on stdout when it listens, or one line, best a {@link failureLine}, that says why not. */
   readonly args: readonly string[]
   /** For messages. */
   readonly socket: string
@@ -36,7 +36,33 @@ const KEPT: ReadonlySet<string> = new Set([
   ...["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"],
   ...["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"],
 ])
-const KEPT_PREFIX = /^(LC|XDG|GITSIGN_AGENT)_/
+const KEPT_PREFIX = /^(LC|XDG)_/
+
+/** Set for the agent: its stdout is read by the one who started it, and by nobody else. */
+const STARTED_BY = "GITSIGN_AGENT_STARTER"
+
+/** Whether this process is an agent that {@link startAgent} has started, and waits for on its stdout. */
+export const isAwaited = (env: NodeJS.ProcessEnv): boolean => env[STARTED_BY] === "waits"
+
+/** The line by which an agent tells its starter why it does not start. */
+export const failureLine = ({ code, message, hint = "" }: GitsignError): string =>
+  `${[code, message, hint].map((text) => text.replace(/[\t\r\n]+/g, " ")).join("\t")}\n`
+
+/** What such a line says; undefined for any other line. */
+function readFailure(line: string): GitsignError | undefined {
+  const [code = "", message, hint] = line.split("\t")
+  if (message === undefined || !Object.hasOwn(ERROR_CODES, code)) return undefined
+  return new GitsignError(code as ErrorCode, `the agent did not start: ${message}`, hint ? { hint } : {})
+}
+
+/**
+ * The path of the program that runs, as the system knows it: Linux says so when another file has taken its place, as at an upgrade,
+ * and then that one is meant.
+ */
+export function currentProgram(path: string): string {
+  const replaced = path.replace(/ \(deleted\)$/, "")
+  return existsSync(path) ? path : replaced
+}
 
 /** The part of an environment that an agent gets. */
 export function agentEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -48,12 +74,14 @@ export function agentEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
  * reaches it, the root as its working directory, so that it holds no repository and no home, and no descriptor of the caller, so that
  * nobody waits for one to be closed.
  *
- * @throws ERR_AGENT with what the agent said when it does not come up, and on Windows, where there is none
+ * @throws what the agent ended with; ERR_AGENT when it did not say, and on Windows, where there is none
  */
 export async function startAgent({ command, args, socket, env }: AgentCommand): Promise<void> {
   if (process.platform === "win32") throw new GitsignError("ERR_AGENT", "the signing agent does not run on Windows yet")
-  const said = await run(command, args, env)
+  const said = await run(currentProgram(command), args, env)
   if (said === "ok") return
+  const failure = readFailure(said)
+  if (failure !== undefined) throw failure
   throw new GitsignError("ERR_AGENT", `the agent for ${socket} did not start: ${said}`, {
     hint: "see what is wrong with: gitsign agent start --foreground",
   })
@@ -65,16 +93,22 @@ async function run(command: string, args: readonly string[], env: NodeJS.Process
   const nothing = leaks.length > 0 ? openSync("/dev/null", "r+") : undefined
   try {
     const stdio: StdioOptions = ["ignore", "pipe", "ignore", ...covers(leaks, nothing)]
-    const options = { cwd: "/", env: agentEnvironment(env), detached: true, stdio }
-    return await firstLine(spawn(command, args, options))
+    const options = { cwd: "/", env: { ...agentEnvironment(env), [STARTED_BY]: "waits" }, detached: true, stdio }
+    return await firstLine(spawn(command, args, options), command)
   } catch (error) {
-    return messageOf(error)
+    return startError(error, command)
   } finally {
     if (nothing !== undefined) closeSync(nothing)
   }
 }
 
-function firstLine(child: ChildProcess): Promise<string> {
+function startError(error: unknown, command: string): string {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
+  if (code === "ENOENT") return `there is no program ${command}`
+  return code === "EACCES" ? `this user may not run ${command}` : messageOf(error)
+}
+
+function firstLine(child: ChildProcess, command: string): Promise<string> {
   return new Promise((done) => {
     let output = ""
     const timer = setTimeout(() => {
@@ -91,7 +125,7 @@ function firstLine(child: ChildProcess): Promise<string> {
       output = (output + chunk).slice(0, MAX_REPORT)
       if (output.includes("\n")) end(output.split("\n", 1)[0] ?? "")
     })
-    child.on("error", (error) => end(messageOf(error)))
+    child.on("error", (error) => end(startError(error, command)))
     child.on("close", (status, signal) => end(output.trim() || `it ended with ${signal ?? `status ${status}`}`))
   })
 }

@@ -9,7 +9,8 @@
 import { randomBytes } from "node:crypto"
 import { readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs"
 import { setTimeout as wait } from "node:timers/promises"
-import { GitsignError, messageOf } from "../src/errors.ts"
+import { GitsignError } from "../src/errors.ts"
+import { placeReason } from "./socket-directory.ts"
 
 /** How long others may hold it, in milliseconds: they need a few. */
 const MAX_WAIT_MS = 5000
@@ -48,7 +49,9 @@ function tryLock(path: string, mine: string): boolean {
     return true
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false
-    throw new GitsignError("ERR_AGENT_SOCKET", `the agent's lock cannot be made: ${messageOf(cause)}`, { cause })
+    throw new GitsignError("ERR_AGENT_SOCKET", `the agent's lock ${path} cannot be made: ${placeReason(cause)}`, {
+      cause,
+    })
   }
 }
 

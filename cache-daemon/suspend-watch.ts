@@ -5,10 +5,10 @@
  */
 
 /** How often {@link SuspendWatch.check} is to be called at least, in milliseconds. */
-export const TICK_MS = 5000
+const TICK_MS = 5000
 
 /** A longer gap than this beyond the tick counts; in milliseconds. */
-export const GAP_MS = 60_000
+const GAP_MS = 60_000
 
 export class SuspendWatch {
   readonly #wall: () => number

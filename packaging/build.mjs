@@ -101,6 +101,8 @@ function buildNative() {
     bun,
     [
       ...["build", "--compile", "--bytecode", "--format=esm", "--splitting"],
+      // Less to load at each commit; stacks keep their names.
+      ...["--minify", "--keep-names"],
       ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
       ...["bin/gitsign.ts", `--outfile=${outfile}`],
     ],

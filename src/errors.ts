@@ -98,7 +98,7 @@ export const ERROR_CODES = {
   ERR_TRUSTED_ROOT: { exit: 2, hint: "a trusted root is the trusted_root.json of a Sigstore instance" },
   ERR_AGENT_SOCKET: {
     exit: 2,
-    hint: "only you may have access to the directory of the agent's socket: chmod 0700 DIRECTORY",
+    hint: "choose a socket in a directory that only you may use",
   },
 
   // 3: it could not be done or checked now

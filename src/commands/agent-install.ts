@@ -8,16 +8,16 @@
 
 import { lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
 import { isAbsolute, join, resolve } from "node:path"
-import { extraSocketPath } from "../../cache-daemon/socket-path.ts"
-import type { Config } from "../config.ts"
+import { currentProgram } from "../../cache-daemon/spawn.ts"
 import { GitsignError } from "../errors.ts"
 import { thisProgram } from "./agent-client.ts"
-import { askAgent, type SocketOptions, socketOf, switchOnCommand } from "./agent-request.ts"
+import { askAgent } from "./agent-request.ts"
+import { type AgentSettings, agentSettings, type SocketOptions, useHint } from "./agent-settings.ts"
+import { extraSocketOf, fullSocketOf } from "./agent-start.ts"
 import { type CommandIo, reasonOf } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { MARKER, type ServiceDescription, type ServiceFile } from "./service-files.ts"
 import { commandLine, launchd, runCommand, type ServiceManager, systemd } from "./service-manager.ts"
-import { loadConfig } from "./settings.ts"
 
 /** The flags of `install`. */
 export interface InstallOptions extends SocketOptions {
@@ -33,7 +33,7 @@ export interface InstallOptions extends SocketOptions {
  *   to be run once it can, and when an agent listens already that is not the installed one
  */
 export async function installAgent(io: CommandIo, messages: Messages, options: InstallOptions): Promise<void> {
-  const config = await loadConfig(io, messages)
+  const settings = await agentSettings(io, messages)
   const manager = managerOf(io)
   const unreachable = await manager.unreachable()
   if (options.enable && unreachable === "missing") {
@@ -41,11 +41,12 @@ export async function installAgent(io: CommandIo, messages: Messages, options: I
       hint: "have your session start the agent with: gitsign agent start",
     })
   }
-  const socket = socketOf(io, config, options)
-  const files = await manager.files(descriptionOf(io, config, options), socket)
+  const place = placeOf(io, settings, options)
+  const { socket } = place
+  const files = await manager.files(descriptionOf(io, place, options), socket)
   for (const name of manager.names) refuseForeign(join(manager.directory, name))
   const enable = options.enable && unreachable === undefined
-  if (enable && !(await manager.isActive())) await refuseRunning(socket)
+  if (enable && !(await manager.isActive())) await refuseRunning(socket, options)
 
   const changed = files.filter((file) => write(io, manager, file))
   const stale = manager.names.filter((name) => !files.some((file) => file.name === name) && isOurs(manager, name))
@@ -57,17 +58,18 @@ export async function installAgent(io: CommandIo, messages: Messages, options: I
   if (!options.enable) {
     io.stdout("not enabled; to do so:\n")
     for (const words of commands) io.stdout(`  ${commandLine(words)}\n`)
-    return
+  } else if (unreachable === undefined) {
+    for (const words of commands) await expectSuccess(io, words)
+    io.stdout(`enabled: ${manager.effect}\n`)
   }
-  if (unreachable !== undefined) {
+  if (place.extraSocket !== undefined) io.stdout(`restricted, for forwarding: ${place.extraSocket}\n`)
+  const hint = await useHint(socket, settings, io)
+  if (hint !== undefined) messages.say(hint)
+  if (options.enable && unreachable !== undefined) {
     throw new GitsignError("ERR_AGENT", `the files are written, but ${manager.name} cannot be asked: ${unreachable}`, {
       hint: `in a session of your own, run: ${commands.map(commandLine).join(" && ")}`,
     })
   }
-  for (const words of commands) await expectSuccess(io, words)
-  io.stdout(`enabled: ${manager.effect}\n`)
-  const command = switchOnCommand(config, io, socket)
-  if (command !== undefined) messages.say(`hint: to have commits use it: ${command}`)
 }
 
 /** Takes away what {@link installAgent} has written, and says what that was. */
@@ -96,17 +98,33 @@ function managerOf(io: CommandIo): ServiceManager {
 const INHERITED = ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] as const
 const INHERITED_FILES = ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] as const
 
-function descriptionOf(io: CommandIo, config: Config, options: InstallOptions): ServiceDescription {
+/** Where the sockets will be. */
+interface Place {
+  readonly socket: string
+  readonly extraSocket: string | undefined
+  /** Whether the socket has the usual path, which depends on the session; what the session's own systemd calls it does not. */
+  readonly usual: boolean
+}
+
+function placeOf(io: CommandIo, settings: AgentSettings, options: InstallOptions): Place {
+  const usual = options.socket === undefined && (settings.credentialCache ?? "auto") === "auto"
+  const named = fullSocketOf(io, settings, options)
+  // Without the session's directory, as after `su`, the usual path is another one than that of systemd.
+  const isElsewhere = usual && process.platform === "linux" && !named.startsWith(`${io.env.XDG_RUNTIME_DIR}/`)
+  const socket = isElsewhere ? `/run/user/${process.getuid?.()}/gitsign/agent.sock` : named
+  return { socket, extraSocket: extraSocketOf(io, socket, options), usual }
+}
+
+function descriptionOf(
+  io: CommandIo,
+  { socket, extraSocket, usual }: Place,
+  options: InstallOptions,
+): ServiceDescription {
   const { command, args } = thisProgram()
-  const explicit = socketOf(io, config, options)
-  // The usual path depends on the session it is asked in; what the session's own systemd calls it does not.
-  const usual = options.socket === undefined && (config.credentialCache ?? "auto") === "auto"
-  const { extraSocket } = options
-  const extraPath = extraSocket === true && !usual ? extraSocketPath(explicit) : extraSocket
   return {
-    program: [command, ...args].map((word) => (isAbsolute(word) ? word : resolve(io.cwd, word))),
-    socket: usual ? undefined : explicit,
-    extraSocket: typeof extraPath === "string" ? resolve(io.cwd, extraPath) : extraPath,
+    program: [currentProgram(command), ...args].map((word) => (isAbsolute(word) ? word : resolve(io.cwd, word))),
+    socket: usual ? undefined : socket,
+    extraSocket: usual && options.extraSocket === true ? true : extraSocket,
     environment: Object.fromEntries([
       ...INHERITED.flatMap((name) => (io.env[name] ? [[name, io.env[name]]] : [])),
       ...INHERITED_FILES.flatMap((name) => (io.env[name] ? [[name, resolve(io.cwd, io.env[name])]] : [])),
@@ -119,11 +137,15 @@ function descriptionOf(io: CommandIo, config: Config, options: InstallOptions): 
  *
  * @throws ERR_AGENT when one is there
  */
-async function refuseRunning(socket: string): Promise<void> {
+async function refuseRunning(socket: string, options: InstallOptions): Promise<void> {
   const running = await askAgent(socket, { type: "status" }, "status")
   if (running === undefined) return
-  throw new GitsignError("ERR_AGENT", `an agent listens on ${socket} already (process ${running.pid})`, {
-    hint: "end it and install again: gitsign agent stop && gitsign agent install",
+  const own = options.socket === undefined ? [] : ["--socket", socket]
+  const extra = options.extraSocket === undefined ? [] : ["--extra-socket"]
+  const path = typeof options.extraSocket === "string" ? [options.extraSocket] : []
+  const again = ["gitsign", "agent", "install", ...own, ...extra, ...path]
+  throw new GitsignError("ERR_AGENT", `an agent listens at ${socket} already (process ${running.pid})`, {
+    hint: `end it and install again: ${commandLine(["gitsign", "agent", "stop", ...own])} && ${commandLine(again)}`,
   })
 }
 

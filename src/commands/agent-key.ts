@@ -49,5 +49,7 @@ function identityIn(token: string): string {
 async function repositoryOf(io: CommandIo): Promise<string> {
   const { status, stdout, stderr } = await runGit(io, ["rev-parse", "--git-common-dir"])
   if (status === 0) return resolve(io.cwd, stdout.toString("utf8").replace(/\n$/, ""))
-  throw new GitsignError("ERR_GIT", `gitsign.credentialCacheScope is repository, and there is none here: ${stderr}`)
+  throw new GitsignError("ERR_GIT", `gitsign.credentialCacheScope is repository, and there is none here: ${stderr}`, {
+    hint: "run it in a repository",
+  })
 }

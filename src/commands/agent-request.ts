@@ -4,36 +4,15 @@
  * @module
  */
 
-import { resolve } from "node:path"
-import { type AgentChannel, AgentUnreachable, connectAgent } from "../../cache-daemon/connect.ts"
+import { type AgentChannel, connectAgent } from "../../cache-daemon/connect.ts"
 import type { Reply, ReplyOf, Request } from "../../cache-daemon/protocol.ts"
-import { defaultSocketPath } from "../../cache-daemon/socket-path.ts"
-import type { Config } from "../config.ts"
+import { extraSocketPath } from "../../cache-daemon/socket-path.ts"
+import { AgentUnreachable } from "../../cache-daemon/unreachable.ts"
 import { GitsignError } from "../errors.ts"
-import { agentAddressOf, errorOf, PROGRAM } from "./agent-client.ts"
-import type { CommandIo } from "./io.ts"
+import { PROGRAM } from "./agent-client.ts"
+import { errorOf } from "./agent-conversation.ts"
+import type { SocketOptions } from "./agent-settings.ts"
 import { shellQuote } from "./printable.ts"
-
-/** The flag that all verbs of the agent share. */
-export interface SocketOptions {
-  readonly socket?: string
-}
-
-/**
- * The socket that a verb means: the one it is given, the one that gitsign.credentialCache names, or the usual one.
- *
- * @throws ERR_AGENT_SOCKET when the usual one has too long a path
- */
-export function socketOf(io: CommandIo, config: Config, { socket }: SocketOptions): string {
-  if (socket !== undefined) return resolve(io.cwd, socket)
-  return agentAddressOf(config, io)?.path ?? defaultSocketPath(io.env)
-}
-
-/** The command that has commits use the agent on a socket; undefined where they do already. */
-export function switchOnCommand(config: Config, io: CommandIo, socket: string): string | undefined {
-  if (socketOf(io, config, {}) !== socket) return `git config --global gitsign.credentialCache ${shellQuote(socket)}`
-  return config.credentialCache === undefined ? "git config --global gitsign.credentialCache auto" : undefined
-}
 
 /** How long the agent may take to say hello, in milliseconds. */
 const HELLO_MS = 2000
@@ -46,7 +25,9 @@ async function connect(socket: string): Promise<AgentChannel | undefined> {
   try {
     return await connectAgent(socket, { program: PROGRAM, timeoutMs: HELLO_MS })
   } catch (error) {
-    if (error instanceof AgentUnreachable && /^(absent|dead)$/.test(error.reason)) return undefined
+    // One with a hint is somebody who takes connections.
+    const isNobody = error instanceof AgentUnreachable && /^(absent|dead)$/.test(error.reason)
+    if (isNobody && error.hint === undefined) return undefined
     throw asGitsignError(error, socket)
   }
 }
@@ -54,7 +35,11 @@ async function connect(socket: string): Promise<AgentChannel | undefined> {
 function asGitsignError(error: unknown, socket: string): unknown {
   if (!(error instanceof AgentUnreachable)) return error
   const { reason, message } = error
-  if (reason === "foreign") return new GitsignError("ERR_AGENT_SOCKET", message, { cause: error })
+  if (error.hint !== undefined) {
+    const code = reason === "foreign" ? "ERR_AGENT_SOCKET" : "ERR_AGENT"
+    return new GitsignError(code, message, { cause: error, hint: error.hint })
+  }
+  if (reason === "dead") return new GitsignError("ERR_AGENT", message, { cause: error })
   // To stop it would take a conversation with it.
   const hint = `see what listens there, and end it: lsof ${shellQuote(socket)}`
   return new GitsignError("ERR_AGENT", message, { cause: error, hint })
@@ -91,7 +76,27 @@ const isOf = <T extends Reply["type"]>(reply: Reply, type: T): reply is ReplyOf<
 /** The error for a verb that needs an agent where none is. */
 export function noAgent(path: string, { socket }: SocketOptions): GitsignError {
   const flag = socket === undefined ? "" : ` --socket ${shellQuote(path)}`
-  return new GitsignError("ERR_AGENT", `no agent listens on ${path}`, {
+  return new GitsignError("ERR_AGENT", `no agent listens at ${path}`, {
     hint: `start one with: gitsign agent start${flag}`,
   })
+}
+
+/**
+ * The restricted socket of the agent that answered with `running` on `socket`; undefined when it has none there.
+ *
+ * @param path where it is looked for, when that is not the usual place beside the other
+ */
+export async function restrictedSocketOf(
+  socket: string,
+  running: ReplyOf<"status">,
+  path?: string,
+): Promise<string | undefined> {
+  try {
+    const extra = path ?? extraSocketPath(socket)
+    const status = await askAgent(extra, { type: "status" }, "status")
+    return status?.restricted && status.pid === running.pid ? extra : undefined
+  } catch {
+    // Whatever is there, it is not the agent's.
+    return undefined
+  }
 }

@@ -4,19 +4,21 @@
  * @module
  */
 
-import { homedir } from "node:os"
-import { resolve } from "node:path"
-import { isatty } from "node:tty"
+import { mkdirSync } from "node:fs"
+import { dirname, resolve } from "node:path"
+import type { ReplyOf } from "../../cache-daemon/protocol.ts"
 import { extraSocketPath } from "../../cache-daemon/socket-path.ts"
+import { failureLine, isAwaited, startAgent } from "../../cache-daemon/spawn.ts"
 import { type Config, resolveConfig } from "../config.ts"
-import { messageOf } from "../errors.ts"
-import { readGitConfig } from "../git/config.ts"
+import { ERROR_CODES, GitsignError, isGitsignError } from "../errors.ts"
 import { PROGRAM, thisProgram } from "./agent-client.ts"
-import { askAgent, type SocketOptions, socketOf, switchOnCommand } from "./agent-request.ts"
-import type { CommandIo } from "./io.ts"
+import { askAgent, restrictedSocketOf } from "./agent-request.ts"
+import { agentSettings, personalGitConfig, type SocketOptions, socketOf, useHint } from "./agent-settings.ts"
+import { type CommandIo, reasonOf } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { httpClientOf } from "./network.ts"
-import { loadConfig } from "./settings.ts"
+import { shellQuote } from "./printable.ts"
+import { commandLine, isInstalled } from "./service-manager.ts"
 
 /** The flags of `start`. */
 export interface StartOptions extends SocketOptions {
@@ -31,13 +33,14 @@ export interface StartOptions extends SocketOptions {
 /**
  * Runs the agent, in this process until it ends or in one of its own, and returns the exit status.
  *
- * @throws ERR_AGENT, ERR_AGENT_SOCKET when it cannot be started
+ * @throws ERR_AGENT, ERR_AGENT_SOCKET when it cannot be started, or one that runs already is not what was asked for; ERR_USAGE for
+ *   sockets that cannot be one and the same
  */
 export async function startAgentCommand(io: CommandIo, messages: Messages, options: StartOptions): Promise<number> {
-  const config = await loadConfig(io, messages)
-  const socket = socketOf(io, config, options)
+  const settings = await agentSettings(io, messages)
+  const socket = fullSocketOf(io, settings, options)
   const extraSocket = extraSocketOf(io, socket, options)
-  if (options.log !== undefined) messages.useLog(options.log)
+  if (options.log !== undefined) openLog(io, messages, options.log)
   if (options.foreground || options.systemdSocketActivation) {
     return serveAgent(io, messages, {
       socket,
@@ -48,8 +51,8 @@ export async function startAgentCommand(io: CommandIo, messages: Messages, optio
     })
   }
   const running = await askAgent(socket, { type: "status" }, "status")
-  if (running === undefined) {
-    const { startAgent } = await import("../../cache-daemon/spawn.ts")
+  if (running !== undefined) await refuseOther(io, { socket, extraSocket, running, options })
+  else {
     const { command, args } = thisProgram()
     const flags = ["agent", "start", "--foreground", "--socket", socket]
     if (extraSocket !== undefined) flags.push("--extra-socket", extraSocket)
@@ -57,16 +60,88 @@ export async function startAgentCommand(io: CommandIo, messages: Messages, optio
     if (options.log !== undefined) flags.push("--log", resolve(io.cwd, options.log))
     await startAgent({ command, args: [...args, ...flags], socket, env: io.env })
   }
-  io.stdout(`the agent ${running === undefined ? "listens" : "listens already"} on ${socket}\n`)
-  if (running === undefined && extraSocket !== undefined) io.stdout(`restricted, for forwarding: ${extraSocket}\n`)
-  const command = switchOnCommand(config, io, socket)
-  if (command !== undefined) messages.say(`hint: to have commits use it: ${command}`)
+  io.stdout(`the agent ${running === undefined ? "listens" : "listens already"} at ${socket}\n`)
+  const restricted = extraSocket ?? (running && (await restrictedSocketOf(socket, running)))
+  if (restricted !== undefined) io.stdout(`restricted, for forwarding: ${restricted}\n`)
+  const hint = await useHint(socket, settings, io)
+  if (hint !== undefined) messages.say(hint)
   return 0
 }
 
-function extraSocketOf(io: CommandIo, socket: string, { extraSocket }: StartOptions): string | undefined {
+/**
+ * The socket for an agent that does everything.
+ *
+ * @throws ERR_USAGE when it is one that is there to be forwarded
+ */
+export function fullSocketOf(io: CommandIo, settings: Parameters<typeof socketOf>[1], options: SocketOptions): string {
+  const socket = socketOf(io, settings, options)
+  if (!/\.extra(\.sock)?$/.test(socket)) return socket
+  const what = options.socket === undefined ? "gitsign.credentialCache names" : "this is"
+  throw new GitsignError("ERR_USAGE", `${what} a restricted socket, for forwarding: ${socket}`, {
+    hint: `name the agent's own: --socket ${shellQuote(socket.replace(/\.extra(\.sock)?$/, "$1"))}`,
+  })
+}
+
+/**
+ * The restricted socket that is asked for; undefined when none is.
+ *
+ * @throws ERR_USAGE when it is the other one
+ */
+export function extraSocketOf(
+  io: CommandIo,
+  socket: string,
+  { extraSocket }: Pick<StartOptions, "extraSocket">,
+): string | undefined {
   if (extraSocket === undefined) return undefined
-  return extraSocket === true ? extraSocketPath(socket) : resolve(io.cwd, extraSocket)
+  const path = extraSocket === true ? extraSocketPath(socket) : resolve(io.cwd, extraSocket)
+  if (path !== socket) return path
+  throw new GitsignError("ERR_USAGE", `the restricted socket must be another one than ${socket}`, {
+    hint: "leave its path out: --extra-socket",
+  })
+}
+
+/** Opens the log before the agent needs it: nobody would read there why it has none. */
+function openLog(io: CommandIo, messages: Messages, log: string): void {
+  const directory = dirname(resolve(io.cwd, log))
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new GitsignError("ERR_IO", `the directory of the log cannot be made: ${reasonOf(cause)}: ${directory}`, {
+      cause,
+      hint: "name a file in a directory of your own",
+    })
+  }
+  messages.useLog(log)
+}
+
+/**
+ * An agent that runs keeps the sockets and the log that it was started with.
+ *
+ * @throws ERR_AGENT when others are asked for
+ */
+async function refuseOther(
+  io: CommandIo,
+  asked: { socket: string; extraSocket: string | undefined; running: ReplyOf<"status">; options: StartOptions },
+): Promise<void> {
+  const { socket, extraSocket, running, options } = asked
+  const lacksExtra = extraSocket !== undefined && (await restrictedSocketOf(socket, running, extraSocket)) === undefined
+  if (!lacksExtra && options.log === undefined) return
+  const own = options.socket === undefined ? [] : ["--socket", socket]
+  const extra = options.extraSocket === undefined ? [] : ["--extra-socket"]
+  const path = typeof options.extraSocket === "string" ? [options.extraSocket] : []
+  const log = options.log === undefined ? [] : ["--log", options.log]
+  const again = [
+    ["gitsign", "agent", "stop", ...own],
+    ["gitsign", "agent", "start", ...own, ...extra, ...path, ...log],
+  ]
+  const what = lacksExtra ? "the running agent has no restricted socket" : "the running agent keeps the log it has"
+  const where = typeof options.extraSocket === "string" && lacksExtra ? ` at ${extraSocket}` : ""
+  // A service manager would start the next one as it was, before anybody else could.
+  const isService = lacksExtra && (await isInstalled(io))
+  const install = ["gitsign", "agent", "install", ...own, ...extra, ...path]
+  throw new GitsignError("ERR_AGENT", `${what}${where}`, {
+    hint: isService ? `${commandLine(again[0] ?? [])} && ${commandLine(install)}` : again.map(commandLine).join(" && "),
+  })
 }
 
 /** How {@link serveAgent} runs. */
@@ -82,7 +157,7 @@ export interface ServeOptions {
 /**
  * Runs the agent in this process until it is stopped, and returns the exit status.
  *
- * @throws ERR_CONFIG, ERR_AGENT, ERR_AGENT_SOCKET when it cannot serve; whoever reads a stdout that is no terminal is told in one line too
+ * @throws ERR_CONFIG, ERR_AGENT, ERR_AGENT_SOCKET when it cannot serve; a gitsign that has started it is told in one line on stdout
  */
 export async function serveAgent(io: CommandIo, messages: Messages, options: ServeOptions): Promise<number> {
   let listening = false
@@ -105,17 +180,21 @@ export async function serveAgent(io: CommandIo, messages: Messages, options: Ser
       log: (line) => messages.write(`${new Date().toISOString()} gitsign: ${line}\n`),
     })
   } catch (error) {
-    if (!listening && !isatty(1)) io.stdout(`${messageOf(error).replaceAll("\n", "; ")}\n`)
+    if (!listening && isAwaited(io.env)) io.stdout(failureLine(asFailure(error)))
     throw error
   }
 }
+
+const asFailure = (error: unknown): GitsignError =>
+  isGitsignError(error)
+    ? error
+    : new GitsignError("ERR_BUG", "this should not have happened", {
+        hint: `${ERROR_CODES.ERR_BUG.hint}; see it with: gitsign agent start --foreground`,
+      })
 
 /**
  * The agent's own settings: those of the system and the person. It serves every repository, and none of them may loosen what it
  * asks for.
  */
-const ownSettings = async (io: CommandIo): Promise<Config> => {
-  // A home directory that is a repository is still none here.
-  const env = { ...io.env, GIT_DIR: "/dev/null" }
-  return resolveConfig({ gitConfig: await readGitConfig({ cwd: io.env.HOME || homedir(), env }), env })
-}
+const ownSettings = async (io: CommandIo): Promise<Config> =>
+  resolveConfig({ gitConfig: await personalGitConfig(io), env: io.env })

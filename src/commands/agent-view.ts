@@ -4,12 +4,14 @@
  * @module
  */
 
+import { dirname } from "node:path"
 import type { CredentialInfo, ReplyOf } from "../../cache-daemon/protocol.ts"
-import { askAgent, type SocketOptions, socketOf, switchOnCommand } from "./agent-request.ts"
+import { socketDirectoryProblem } from "../../cache-daemon/socket-directory.ts"
+import { askAgent, restrictedSocketOf } from "./agent-request.ts"
+import { type AgentSettings, agentSettings, type SocketOptions, socketOf, useHint } from "./agent-settings.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { jsonText, printable } from "./printable.ts"
-import { loadConfig } from "./settings.ts"
 
 /** The version of the documents; members are only ever added within one. */
 const SCHEMA_VERSION = 1
@@ -36,31 +38,63 @@ export async function showStatus(
   messages: Messages,
   options: ViewOptions & { readonly exitCode?: boolean },
 ): Promise<number> {
-  const config = await loadConfig(io, messages)
-  const socket = socketOf(io, config, options)
+  const settings = await settingsFor(io, messages, options)
+  const socket = socketOf(io, settings ?? { credentialCache: undefined }, options)
   const status = await askAgent(socket, { type: "status" }, "status")
+  const extraSocket = status === undefined || status.restricted ? undefined : await restrictedSocketOf(socket, status)
   const state = status?.state ?? "none"
-  if (options.format === "json") io.stdout(jsonText(statusDocument(socket, status)))
+  if (options.format === "json") io.stdout(jsonText(statusDocument(socket, status, extraSocket)))
   else {
-    io.stdout(statusText(socket, status))
-    const command = switchOnCommand(config, io, socket)
+    io.stdout(statusText(socket, status, extraSocket))
     // One that was asked for by its path is none of the settings' business unless it is there.
     const isMeant = status === undefined ? options.socket === undefined : !status.restricted
-    if (command !== undefined && isMeant) messages.say(`hint: commits do not use it until: ${command}`)
-    if (command === undefined && status === undefined && config.credentialCache === "auto") {
-      messages.say("the next signed commit starts it")
-    }
+    if (isMeant && settings !== undefined)
+      await adviseOn(io, messages, { socket, settings, runs: status !== undefined })
   }
   return options.exitCode ? EXIT_STATUS[state] : 0
 }
 
-const statusDocument = (socket: string, status: ReplyOf<"status"> | undefined): unknown =>
+/** The settings; undefined where a socket is named and they cannot be read, as then they are not needed. */
+async function settingsFor(
+  io: CommandIo,
+  messages: Messages,
+  { socket }: SocketOptions,
+): Promise<AgentSettings | undefined> {
+  try {
+    return await agentSettings(io, messages)
+  } catch (error) {
+    if (socket === undefined) throw error
+    return undefined
+  }
+}
+
+/** Says whether commits will use the agent, where that is not plain. */
+async function adviseOn(
+  io: CommandIo,
+  messages: Messages,
+  { socket, settings, runs }: { socket: string; settings: AgentSettings; runs: boolean },
+): Promise<void> {
+  const hint = await useHint(socket, settings, io, "commits do not use it until")
+  if (hint !== undefined) messages.say(hint)
+  else if (!runs && settings.credentialCache === "auto") {
+    const problem = socketDirectoryProblem(dirname(socket))
+    messages.say(problem === undefined ? "the next signed commit starts it" : `it cannot start: ${problem.message}`)
+    if (problem?.hint !== undefined) messages.say(`hint: ${problem.hint}`)
+  }
+}
+
+const statusDocument = (
+  socket: string,
+  status: ReplyOf<"status"> | undefined,
+  extraSocket: string | undefined,
+): unknown =>
   status === undefined
     ? { schemaVersion: SCHEMA_VERSION, state: "none", socket }
     : {
         schemaVersion: SCHEMA_VERSION,
         state: status.state,
         socket,
+        ...(status.restricted ? {} : { extraSocket: extraSocket ?? null }),
         credentials: status.credentials,
         program: status.program,
         pid: status.pid,
@@ -68,13 +102,14 @@ const statusDocument = (socket: string, status: ReplyOf<"status"> | undefined): 
         restricted: status.restricted,
       }
 
-function statusText(socket: string, status: ReplyOf<"status"> | undefined): string {
-  if (status === undefined) return `no agent listens on ${printable(socket)}\n`
+function statusText(socket: string, status: ReplyOf<"status"> | undefined, extraSocket: string | undefined): string {
+  if (status === undefined) return `no agent listens at ${printable(socket)}\n`
   const { state, credentials, program, pid, started, restricted } = status
   const held = state === "warm" ? `, ${counted(credentials, "credential")}` : ""
   return [
     `the agent is ${state}${held}`,
     `socket   ${printable(socket)}${restricted ? ", restricted" : ""}`,
+    ...(extraSocket === undefined ? [] : [`forward  ${printable(extraSocket)}, restricted`]),
     `program  ${printable(program)}, process ${pid}, since ${isoTime(started).replace("T", " ").replace("Z", " UTC")}`,
     "",
   ].join("\n")
@@ -86,7 +121,8 @@ function statusText(socket: string, status: ReplyOf<"status"> | undefined): stri
  * @throws as `askAgent`
  */
 export async function showList(io: CommandIo, messages: Messages, options: ViewOptions): Promise<void> {
-  const socket = socketOf(io, await loadConfig(io, messages), options)
+  const settings = await settingsFor(io, messages, options)
+  const socket = socketOf(io, settings ?? { credentialCache: undefined }, options)
   const status = await askAgent(socket, { type: "status" }, "status")
   const list = status === undefined ? undefined : await askAgent(socket, { type: "list" }, "list")
   const state = list === undefined ? "none" : (status?.state ?? "none")
@@ -96,7 +132,7 @@ export async function showList(io: CommandIo, messages: Messages, options: ViewO
     const document = { schemaVersion: SCHEMA_VERSION, state, socket, credentials: credentials.map(credentialDocument) }
     io.stdout(jsonText(document))
   } else if (credentials.length > 0) io.stdout(listText(credentials, now))
-  else if (state === "none") messages.say(`no agent listens on ${socket}`)
+  else if (state === "none") messages.say(`no agent listens at ${socket}`)
   else messages.say(state === "locked" ? "the agent is locked and holds nothing" : "the agent holds no credential")
 }
 
@@ -107,12 +143,22 @@ const credentialDocument = (credential: CredentialInfo): unknown => ({
   fulcio: credential.fulcio,
   rekor: credential.rekor,
   repository: credential.repository || null,
+  tokenProvider: credential.tokenProvider,
+  committer: credential.committer || null,
   notAfter: isoTime(credential.notAfter),
   expires: isoTime(credential.expires),
   signatures: credential.signatures,
   unclaimed: credential.unclaimed,
   remaining: credential.remaining || null,
 })
+
+/** The values of gitsign.tokenProvider as a person knows them. */
+const TOKEN_SOURCES: ReadonlyMap<string, string> = new Map([
+  ["interactive", "a login"],
+  ["envvar", "SIGSTORE_ID_TOKEN"],
+  ["filesystem", "the token file"],
+  ["github-actions", "GitHub Actions"],
+])
 
 function listText(credentials: readonly CredentialInfo[], now: number): string {
   const rows = credentials.map((one) => [
@@ -124,6 +170,8 @@ function listText(credentials: readonly CredentialInfo[], now: number): string {
       ...(one.remaining > 0 ? [`${one.remaining} more allowed`] : []),
       ...(one.unclaimed > 0 ? [`${one.unclaimed} of them logged and not delivered`] : []),
       ...(one.repository === "" ? [] : [`for ${printable(one.repository)}`]),
+      ...(one.committer === "" ? [] : [`for committer ${printable(one.committer)}`]),
+      `token from ${TOKEN_SOURCES.get(one.tokenProvider) ?? printable(one.tokenProvider)}`,
     ].join(", "),
   ])
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))

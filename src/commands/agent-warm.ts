@@ -5,10 +5,12 @@
  */
 
 import { resolve } from "node:path"
-import { AgentUnreachable } from "../../cache-daemon/connect.ts"
+import { defaultSocketPath } from "../../cache-daemon/socket-path.ts"
+import { AgentUnreachable } from "../../cache-daemon/unreachable.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { agentAddressOf, warmAgent } from "./agent-client.ts"
-import { noAgent, type SocketOptions } from "./agent-request.ts"
+import { noAgent } from "./agent-request.ts"
+import { agentSettings, obstacleTo, type SocketOptions } from "./agent-settings.ts"
 import { duration } from "./agent-view.ts"
 import type { CommandIo } from "./io.ts"
 import { describeError, type Messages } from "./messages.ts"
@@ -33,11 +35,7 @@ export async function warmCredential(io: CommandIo, messages: Messages, options:
     const config = await loadConfig(io, messages)
     const address =
       options.socket === undefined ? agentAddressOf(config, io) : { path: resolve(io.cwd, options.socket), auto: false }
-    if (address === undefined) {
-      throw new GitsignError("ERR_CONFIG", "no agent is switched on: gitsign.credentialCache is not set", {
-        hint: "have commits start one: git config --global gitsign.credentialCache auto",
-      })
-    }
+    if (address === undefined) throw await switchedOff(io, messages)
     const identityToken = async (): Promise<string> => {
       const { logIn } = await import("./login.ts")
       return logIn({ config, io, person })
@@ -59,6 +57,18 @@ export async function warmCredential(io: CommandIo, messages: Messages, options:
   }
 }
 
+/** The error that says what switches the agent off here, and how it is switched on. */
+async function switchedOff(io: CommandIo, messages: Messages): Promise<GitsignError> {
+  const obstacle = await obstacleTo(defaultSocketPath(io.env), await agentSettings(io, messages), io)
+  const why = obstacle?.because ?? "gitsign.credentialCache is not set"
+  return new GitsignError("ERR_CONFIG", `no agent is switched on: ${why}`, {
+    hint: `have commits start one: ${obstacle?.command ?? "git config --global gitsign.credentialCache auto"}`,
+  })
+}
+
 /** Whether there was nobody to ask, as opposed to somebody who could not do it. */
 const isNobody = (error: unknown): boolean =>
-  isGitsignError(error) && error.cause instanceof AgentUnreachable && /^(absent|dead)$/.test(error.cause.reason)
+  isGitsignError(error) &&
+  error.cause instanceof AgentUnreachable &&
+  /^(absent|dead)$/.test(error.cause.reason) &&
+  error.cause.hint === undefined

@@ -7,11 +7,11 @@
 import { Command, Option } from "commander"
 import type { InstallOptions } from "./agent-install.ts"
 import type { LockOptions } from "./agent-orders.ts"
-import type { SocketOptions } from "./agent-request.ts"
+import type { SocketOptions } from "./agent-settings.ts"
 import type { StartOptions } from "./agent-start.ts"
 import type { ViewOptions } from "./agent-view.ts"
 import type { WarmOptions } from "./agent-warm.ts"
-import { withExamples } from "./help.ts"
+import { showHelp, withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
 
@@ -38,6 +38,8 @@ export function agentCommand(io: CommandIo, messages: Messages, exit: (status: n
     .addCommand(unlockCommand(tools))
     .addCommand(installCommand(tools))
     .addCommand(uninstallCommand(tools))
+    .addCommand(helpVerb())
+    .helpCommand(false)
   return withExamples(command, [
     "git config --global gitsign.credentialCache auto   # start one when a commit needs it",
     "gitsign agent warm",
@@ -178,4 +180,13 @@ function uninstallCommand({ io }: Tools): Command {
       await uninstallAgent(io)
     })
   return withExamples(command, ["gitsign agent uninstall"])
+}
+
+/** `gitsign agent help`, which elsewhere shows the help of the whole for what it does not know. */
+function helpVerb(): Command {
+  const command = new Command("help")
+    .description("show the help of a verb")
+    .argument("[verb]")
+    .action((verb: string | undefined) => showHelp(command.parent ?? command, verb === undefined ? [] : [verb]))
+  return withExamples(command, ["gitsign agent help start"])
 }

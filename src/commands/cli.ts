@@ -35,8 +35,17 @@ export async function runCommandLine(argv: readonly string[], io: CommandIo, mes
     if (!(error instanceof CommanderError)) throw error
     // A command that only has others behind it prints its help, as the program itself does.
     if (error.exitCode === 0 || error.code === "commander.help") return 0
-    throw new GitsignError("ERR_USAGE", error.message.replace(/^error: /, "").replace(/\n/g, " "))
+    const message = error.message.replace(/^error: /, "").replace(/\n/g, " ")
+    throw new GitsignError("ERR_USAGE", message, helpOf(program, argv))
   }
+}
+
+/** The hint at the help of the verb that was meant, where it has verbs of its own; the general one says little of those. */
+function helpOf(program: Command, [name, verb]: readonly string[]): { hint?: string } {
+  const command = program.commands.find((one) => one.name() === name && one.commands.length > 0)
+  if (command === undefined) return {}
+  const isKnown = command.commands.some((one) => one.name() === verb)
+  return { hint: `see: gitsign ${name}${isKnown ? ` ${verb}` : ""} --help` }
 }
 
 /** The tree of all verbs, from which help and completion are made. */

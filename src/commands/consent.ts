@@ -39,7 +39,7 @@ export async function askAtTerminal(text: string, limitMs: number = ANSWER_MS): 
         "ERR_AGENT_REFUSED",
         "each signature has to be agreed to, and there is no terminal to ask at",
         {
-          hint: "sign in a terminal, or turn the question off with: git config gitsign.agentConfirm false",
+          hint: "sign in a terminal, or turn it off with: git config --global gitsign.agentConfirm false && gitsign agent stop",
         },
       )
     }

@@ -14,6 +14,7 @@ import { VERSION } from "./version.ts"
 
 const USAGE = `Usage of gitsign-credential-cache:
       --systemd-socket-activation   take the sockets from systemd
+  -h, --help                        show this help
   -v, --version                     print the version number
 
 It is the agent of gitsign on the socket that GITSIGN_CREDENTIAL_CACHE usually names, and runs until it is stopped.

@@ -10,7 +10,8 @@ import type { Config } from "../config.ts"
 import { GitsignError, messageOf } from "../errors.ts"
 import { beginSigning, sigCreated } from "../formats/gpg-status.ts"
 import { encodePem, SIGNATURE_LABEL } from "../formats/pem.ts"
-import { type AgentTools, closeEarly, connectEarly, type EarlyConnection, signWithAgent } from "./agent-client.ts"
+import { closeEarly, connectEarly, type EarlyConnection, signWithAgent } from "./agent-client.ts"
+import type { AgentTools } from "./agent-conversation.ts"
 import type { GitCall } from "./git-arguments.ts"
 import { type CommandIo, readInput, writeAll } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -82,6 +83,12 @@ function exitOnSignals(messages: Messages, progress: Progress): () => void {
   }
 }
 
+/** What git hands over, and how it wants it signed. */
+export interface Signing {
+  readonly payload: Uint8Array
+  readonly detached: boolean
+}
+
 /** A finished signature, and what git and the person are told about it. */
 export interface MadeSignature {
   /** The CMS, DER. */
@@ -96,7 +103,7 @@ export interface MadeSignature {
 
 /** Signs through the agent where one is switched on, and else, or where it cannot, in this process. */
 async function signPayload(
-  what: { payload: Uint8Array; detached: boolean },
+  what: Signing,
   run: { config: Config; io: CommandIo; person: Person; early: EarlyConnection | undefined },
   progress: Progress,
 ): Promise<MadeSignature> {
@@ -113,9 +120,7 @@ async function signPayload(
     },
   }
   const signed = run.config.credentialCache === undefined ? undefined : await signWithAgent(what, tools)
-  if (signed !== undefined) {
-    return { ...signed, signingTime: new Date(signed.signingTime * 1000) }
-  }
+  if (signed !== undefined) return signed
   const { signHere } = await import("./sign-here.ts")
   return signHere(what, tools)
 }

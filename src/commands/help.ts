@@ -21,17 +21,27 @@ export function helpCommand(io: CommandIo): Command {
     .addOption(new Option("--markdown", "print the table of settings in Markdown").hideHelp())
     .action((topic: string[], options: { markdown?: boolean }) => {
       if (topic[0] === "config" && topic.length === 1) return io.stdout(options.markdown ? configTable() : configHelp())
-      find(command.parent ?? command, topic).outputHelp()
+      showHelp(command.parent ?? command, topic)
     })
   return withExamples(command, ["gitsign help verify", "gitsign help config"])
 }
 
-function find(root: Command, names: readonly string[]): Command {
+/**
+ * Shows the help of the command that `names` lead to from `root`.
+ *
+ * @throws ERR_USAGE when there is none
+ */
+export function showHelp(root: Command, names: readonly string[]): void {
   let command = root
   for (const name of names) {
     const next = command.commands.find((one) => one.name() === name)
-    if (next === undefined) throw new GitsignError("ERR_USAGE", `there is no help on ${names.join(" ")}`)
+    if (next === undefined) {
+      const under = root.parent === null ? "" : ` ${root.name()}`
+      throw new GitsignError("ERR_USAGE", `there is no help on ${names.join(" ")}`, {
+        hint: `see: gitsign${under} help`,
+      })
+    }
     command = next
   }
-  return command
+  command.outputHelp()
 }

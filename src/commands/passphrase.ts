@@ -21,7 +21,10 @@ export type Questions = readonly [string, ...string[]]
  */
 export async function readPassphrase(io: CommandIo, file: string | undefined, questions: Questions): Promise<string> {
   const passphrase = file === undefined ? await ask(questions) : textOf(readInput(io, file)).replace(/\r?\n$/, "")
-  if (passphrase === "") throw new GitsignError("ERR_USAGE", "the pass phrase is empty", { hint: "choose one" })
+  if (passphrase === "") {
+    const hint = file === undefined ? "choose one" : `there is nothing in ${file === "-" ? "stdin" : file}`
+    throw new GitsignError("ERR_USAGE", "the pass phrase is empty", { hint })
+  }
   if (passphrase.length > LIMITS.passphrase) {
     throw new GitsignError("ERR_USAGE", `the pass phrase has more than ${LIMITS.passphrase} characters`)
   }

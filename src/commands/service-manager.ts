@@ -160,3 +160,9 @@ export function launchd(io: CommandIo): ServiceManager {
     effect: "launchd starts the agent now and at each login",
   }
 }
+
+/** Whether a service manager starts the agent on this system already. */
+export async function isInstalled(io: CommandIo): Promise<boolean> {
+  if (process.platform === "linux") return systemd(io).isActive()
+  return process.platform === "darwin" && launchd(io).isActive()
+}

@@ -7,9 +7,10 @@
 
 import { createHash } from "node:crypto"
 import { GitsignError, messageOf } from "../errors.ts"
-import { decodePemFile } from "../formats/pem.ts"
+import { latin1 } from "../formats/der.ts"
+import { decodePemFile, PUBLIC_KEY_LABEL } from "../formats/pem.ts"
 import { parseTrustedRoot, type TrustedAuthority, type TrustedLog, type TrustedRoot } from "../formats/trusted-root.ts"
-import { parseCertificate } from "../formats/x509.ts"
+import { type Certificate, parseCertificate } from "../formats/x509.ts"
 import { readTrustFiles, TRUST_FILE_NAMES, type TrustFiles, type TrustSettings } from "./files.ts"
 import publicGood from "./public-good.json" with { type: "json" }
 
@@ -36,8 +37,9 @@ export function trustedRootOf(files: TrustFiles): TrustedRoot {
   return {
     certificateAuthorities:
       fulcioRoot === undefined ? base.certificateAuthorities : authoritiesOf(fulcioRoot, names.fulcioRoot),
-    transparencyLogs: rekorPublicKey === undefined ? base.transparencyLogs : logsOf(rekorPublicKey),
-    ctLogs: ctLogPublicKey === undefined ? base.ctLogs : logsOf(ctLogPublicKey),
+    transparencyLogs:
+      rekorPublicKey === undefined ? base.transparencyLogs : logsOf(rekorPublicKey, names.rekorPublicKey),
+    ctLogs: ctLogPublicKey === undefined ? base.ctLogs : logsOf(ctLogPublicKey, names.ctLogPublicKey),
     timestampAuthorities:
       timestampCertChain === undefined
         ? base.timestampAuthorities
@@ -45,9 +47,13 @@ export function trustedRootOf(files: TrustFiles): TrustedRoot {
   }
 }
 
+/** What one PEM file may hold; real ones hold up to five certificates, or a key or two. */
+const MAX_CERTIFICATES = 64
+const MAX_KEYS = 16
+
 /** Chains from PEM certificates in any order: one authority for each self-issued root, with all that leads to it. */
 function authoritiesOf(pem: string, what: string): TrustedAuthority[] {
-  const certificates = decodePemFile(pem, "CERTIFICATE", "ERR_TRUSTED_ROOT").map((der) => {
+  const certificates = decode(pem, "CERTIFICATE", what, MAX_CERTIFICATES).map((der) => {
     try {
       return parseCertificate(der)
     } catch (cause) {
@@ -56,38 +62,41 @@ function authoritiesOf(pem: string, what: string): TrustedAuthority[] {
       })
     }
   })
-  const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-  const isRoot = (index: number): boolean => {
-    const certificate = certificates[index]
-    return certificate !== undefined && same(certificate.issuer, certificate.subject)
+  const roots: Certificate[] = []
+  const issuedBy = new Map<string, Certificate[]>()
+  for (const certificate of certificates) {
+    const issuer = latin1(certificate.issuer)
+    if (issuer === latin1(certificate.subject)) roots.push(certificate)
+    else issuedBy.set(issuer, [...(issuedBy.get(issuer) ?? []), certificate])
   }
-  const roots = certificates.filter((_, index) => isRoot(index))
-  const [lonely] = certificates
-  if (roots.length === 0 && lonely !== undefined) {
+  if (roots.length === 0) {
     throw new GitsignError("ERR_TRUSTED_ROOT", `the ${what} holds no self-issued root certificate`)
   }
   return roots.map((root) => {
-    const chain = [root]
-    const rest = certificates.filter((certificate) => !roots.includes(certificate))
-    for (let grown = true; grown; ) {
-      grown = false
-      for (const certificate of rest) {
-        if (!chain.includes(certificate) && chain.some(({ subject }) => same(subject, certificate.issuer))) {
-          chain.unshift(certificate)
-          grown = true
-        }
-      }
+    // It grows while it is gone through, by those whose issuer is in it.
+    const found = new Set([root])
+    for (const { subject } of found) {
+      for (const certificate of issuedBy.get(latin1(subject)) ?? []) found.add(certificate)
     }
-    return { uri: "", certChain: chain.map(({ der }) => der), validFor: ALWAYS }
+    return { uri: "", certChain: [...found].reverse().map(({ der }) => der), validFor: ALWAYS }
   })
 }
 
 /** Logs from PEM public keys; the id of a log is SHA-256 of its SubjectPublicKeyInfo (RFC 6962 §3.2). */
-const logsOf = (pem: string): TrustedLog[] =>
-  decodePemFile(pem, "PUBLIC KEY", "ERR_TRUSTED_ROOT").map((publicKey) => ({
+const logsOf = (pem: string, what: string): TrustedLog[] =>
+  decode(pem, PUBLIC_KEY_LABEL, what, MAX_KEYS).map((publicKey) => ({
     baseUrl: "",
     logId: createHash("sha256").update(publicKey).digest(),
     publicKey,
     keyDetails: "PKIX",
     validFor: ALWAYS,
   }))
+
+function decode(pem: string, label: string, what: string, most: number): Uint8Array[] {
+  const blocks = decodePemFile(pem, label, "ERR_TRUSTED_ROOT")
+  if (blocks.length <= most) return blocks
+  throw new GitsignError(
+    "ERR_TRUSTED_ROOT",
+    `the ${what} holds ${blocks.length} ${label} blocks, and at most ${most} are read`,
+  )
+}

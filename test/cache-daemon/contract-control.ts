@@ -40,6 +40,8 @@ export function controlContract({ world, agent, client }: ContractTools): void {
           fulcio,
           rekor,
           repository: "",
+          tokenProvider: "interactive",
+          committer: "",
           notAfter: expect.any(Number),
           expires: credentials[0]?.notAfter,
           signatures: 1,

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { chmodSync, chownSync, existsSync, mkdirSync, statSync, symlinkSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
-import { prepareSocketDirectory } from "../../cache-daemon/socket-directory.ts"
+import { prepareSocketDirectory, socketDirectoryProblem } from "../../cache-daemon/socket-directory.ts"
 import { checkSocketPath, defaultSocketPath, extraSocketPath, goSocketPath } from "../../cache-daemon/socket-path.ts"
 import { temporaryFolder } from "./programs.ts"
 
@@ -110,6 +110,24 @@ describe("the directory of the socket", () => {
     const path = join(folder, "link")
     symlinkSync(made("target", 0o700), path)
     expect(() => prepareSocketDirectory(path)).toThrow(refusal(/link/, "directory of your own"))
+  })
+
+  test.runIf(isRoot)("of the system is not to be closed (runs as root only)", () => {
+    const path = made("system", 0o755)
+    writeFileSync(join(path, "passwd"), "")
+    expect(() => prepareSocketDirectory(path)).toThrow(refusal(/open/, "directory of your own"))
+  })
+
+  test("that cannot be made is told in words", () => {
+    expect(() => prepareSocketDirectory("/proc/nothing/here")).toThrow(
+      refusal(
+        /^the directory for the agent's socket cannot be made or used: [a-z -]+: \/proc/,
+        "directory of your own",
+      ),
+    )
+    expect(socketDirectoryProblem(join(folder, "not/yet"))).toBeUndefined()
+    expect(socketDirectoryProblem(made("open", 0o755))).toMatchObject({ code: "ERR_AGENT_SOCKET" })
+    expect(socketDirectoryProblem(made("closed", 0o700))).toBeUndefined()
   })
 
   test("may not be one that is open on purpose", () => {

@@ -8,7 +8,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
 import { afterEach, describe, expect, test } from "vitest"
-import { agentEnvironment } from "../../cache-daemon/spawn.ts"
+import { agentEnvironment, failureLine } from "../../cache-daemon/spawn.ts"
+import { GitsignError } from "../../src/errors.ts"
 import { buildPrograms, RUNTIMES, start, stopProgramsAfterEach, temporaryFolder, until } from "./programs.ts"
 import { statusOf } from "./raw-client.ts"
 
@@ -38,6 +39,8 @@ const OF_GIT = {
   GIT_CONFIG_KEY_0: "gitsign.fulcio",
   GIT_CONFIG_VALUE_0: "https://localhost",
   GIT_CONFIG_PARAMETERS: "'a.b=c'",
+  // Whoever starts the agent must not loosen what its owner has set.
+  GITSIGN_AGENT_CONFIRM: "false",
 }
 
 const KEPT = {
@@ -46,7 +49,6 @@ const KEPT = {
   GIT_CONFIG_NOSYSTEM: "1",
   LC_ALL: "C.UTF-8",
   XDG_CONFIG_HOME: "/home/me/.config",
-  GITSIGN_AGENT_LIFETIME: "60",
   https_proxy: "http://127.0.0.1:9",
 }
 
@@ -135,7 +137,7 @@ describe.each(RUNTIMES)("an agent started on $name", ({ command }) => {
   test.each<[string, readonly string[], string]>([
     ["says why not", ["/bin/sh", "-c", "echo 'the disk is full'"], "did not start: the disk is full"],
     ["ends without a word", ["/bin/sh", "-c", "exit 3"], "did not start: it ended with status 3"],
-    ["cannot be run", ["/no/such/program"], "did not start: "],
+    ["cannot be run", ["/no/such/program"], "did not start: there is no program /no/such/program"],
     ["talks without end", ["/bin/sh", "-c", "yes no | tr -d '\\n' | head -c 100000"], "did not start: nonono"],
   ])("is reported when it %s", async (_, args, expected) => {
     const program = start(command, [starter, "/s.sock", ...args])
@@ -143,6 +145,21 @@ describe.each(RUNTIMES)("an agent started on $name", ({ command }) => {
     expect(program.output.stdout).toMatch(/^ERR_AGENT the agent for \/s\.sock /)
     expect(program.output.stdout).toContain(expected)
     expect(program.output.stdout.length).toBeLessThan(2200)
+  })
+
+  test("that says its code and a hint is reported with both", async () => {
+    const line = failureLine(new GitsignError("ERR_AGENT_SOCKET", "the place\twill not do", { hint: "take another" }))
+    const program = start(command, [starter, "/s.sock", "/usr/bin/printf", "%s", line])
+    expect(await program.ended).toBe(0)
+    expect(program.output.stdout).toBe(
+      "ERR_AGENT_SOCKET the agent did not start: the place will not do; take another\n",
+    )
+  })
+
+  test("is the one that has taken the place of a program that was replaced", async () => {
+    const program = start(command, [starter, "/s.sock", "/bin/echo (deleted)", "ok"])
+    expect(await program.ended).toBe(0)
+    expect(program.output.stdout).toBe("started\n")
   })
 
   test("is given up when it says nothing for 10 s", { timeout: 20_000 }, async () => {

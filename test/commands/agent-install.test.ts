@@ -119,6 +119,7 @@ describe.skipIf(process.platform !== "linux")("install", () => {
   test("without --extra-socket takes the restricted socket away again", async () => {
     await install({ extraSocket: true })
     expect(read("gitsign-agent-extra.socket")).toContain("ListenStream=%t/gitsign/agent.extra.sock\n")
+    expect(out).toContain(`restricted, for forwarding: ${folder}/run/gitsign/agent.extra.sock\n`)
     told()
     await install()
     expect(out).toContain(`removed ${units}/gitsign-agent-extra.socket\n`)
@@ -135,6 +136,14 @@ describe.skipIf(process.platform !== "linux")("install", () => {
     expect(read("gitsign-agent.socket")).toContain(`ListenStream=${folder.replace("%", "%%")}/other.sock\n`)
     expect(read("gitsign-agent-extra.socket")).toContain(`ListenStream=${folder.replace("%", "%%")}/other.extra.sock\n`)
     expect(err).toContain(`git config --global gitsign.credentialCache '${folder}/other.sock'`)
+  })
+
+  test("says which setting fits where the session's directory is not there", async () => {
+    delete env.XDG_RUNTIME_DIR
+    await install({ enable: false })
+    const socket = `/run/user/${process.getuid?.()}/gitsign/agent.sock`
+    expect(err).toBe(`gitsign: hint: to have commits use it: git config --global gitsign.credentialCache ${socket}\n`)
+    expect(read("gitsign-agent.socket")).toContain("ListenStream=%t/gitsign/agent.sock\n")
   })
 
   test("leaves the file system view out where the system does not allow it", async () => {

@@ -133,7 +133,7 @@ describe.skipIf(process.platform === "win32").each([
       "const c = require('node:child_process').spawn(process.argv[1], [process.argv[2]], { detached: true, stdio: 'inherit' })"
     const ran = spawnSync(process.execPath, ["-e", script, runtime, program], { encoding: "utf8", input: "y\n" })
     expect(ran.stdout).toBe(
-      "ERR_AGENT_REFUSED: sign in a terminal, or turn the question off with: git config gitsign.agentConfirm false",
+      "ERR_AGENT_REFUSED: sign in a terminal, or turn it off with: git config --global gitsign.agentConfirm false && gitsign agent stop",
     )
   })
 })

@@ -64,22 +64,22 @@ describe("without an agent", () => {
     const socket = socketOf(workspace)
     expect(agent("status")).toEqual({
       status: 0,
-      stdout: `no agent listens on ${socket}\n`,
+      stdout: `no agent listens at ${socket}\n`,
       stderr: "gitsign: the next signed commit starts it\n",
     })
     expect(documentOf("status")).toEqual({ schemaVersion: 1, state: "none", socket })
     expect(agent("status", "--exit-code").status).toBe(1)
-    expect(agent("list")).toEqual({ status: 0, stdout: "", stderr: `gitsign: no agent listens on ${socket}\n` })
+    expect(agent("list")).toEqual({ status: 0, stdout: "", stderr: `gitsign: no agent listens at ${socket}\n` })
     expect(documentOf("list")).toMatchObject({ state: "none", credentials: [] })
-    expect(done("stop")).toBe(`no agent listens on ${socket}\n`)
-    expect(done("clear")).toBe(`no agent listens on ${socket}\n`)
+    expect(done("stop")).toBe(`no agent listens at ${socket}\n`)
+    expect(done("clear")).toBe(`no agent listens at ${socket}\n`)
     for (const verb of ["lock", "unlock"]) {
       const ran = workspace.run(workspace.root, workspace.program, ["agent", verb, "--passphrase-file", "-"], {
         input: "x",
       })
       expect([ran.status, ran.stdout]).toEqual([3, ""])
       expect(ran.stderr).toBe(
-        `gitsign: error: no agent listens on ${socket} [ERR_AGENT]\ngitsign: hint: start one with: gitsign agent start\n`,
+        `gitsign: error: no agent listens at ${socket} [ERR_AGENT]\ngitsign: hint: start one with: gitsign agent start\n`,
       )
     }
     expect(existsSync(socket)).toBe(false)
@@ -93,33 +93,34 @@ describe("without an agent", () => {
     expect(agent("warm", "--quiet")).toEqual({ status: 2, stdout: "", stderr: "" })
   })
 
-  // The Go program's cache closes the connection without a word.
-  test.each(["", "HTTP/1.1 400 Bad Request\r\n\r\n"])(
-    "what listens and answers %j is told from none",
-    async (answer) => {
-      const socket = join(workspace.root, "other.sock")
-      const server = await new Promise<Server>((listening) => {
-        const other = createServer((connection) => connection.end(answer))
-        other.listen(socket, () => listening(other))
-      })
-      try {
-        const ran = await workspace.runAsync(workspace.root, workspace.program, ["agent", "status", "--socket", socket])
-        expect([ran.status, ran.stdout]).toEqual([3, ""])
-        expect(ran.stderr).toMatch(
-          /^gitsign: error: .*other\.sock.* \[ERR_AGENT\]\ngitsign: hint: see what listens there, and end it: lsof .*other\.sock\n$/,
-        )
-      } finally {
-        server.close()
-      }
-    },
-  )
+  // The Go program's cache closes the connection without a word, and so does sshd when the other end has no agent.
+  test.each([
+    ["", /nothing answers behind .*other\.sock \[ERR_AGENT\]\n.*hint: if it is forwarded, .* --extra-socket\n$/],
+    [
+      "HTTP/1.1 400 Bad Request\r\n\r\n",
+      /other\.sock is not a gitsign agent \[ERR_AGENT\]\n.*hint: see what listens there, and end it: lsof .*other\.sock\n$/,
+    ],
+  ])("what listens and answers %j is told from none", async (answer, said) => {
+    const socket = join(workspace.root, "other.sock")
+    const server = await new Promise<Server>((listening) => {
+      const other = createServer((connection) => connection.end(answer))
+      other.listen(socket, () => listening(other))
+    })
+    try {
+      const ran = await workspace.runAsync(workspace.root, workspace.program, ["agent", "status", "--socket", socket])
+      expect([ran.status, ran.stdout]).toEqual([3, ""])
+      expect(ran.stderr).toMatch(said)
+    } finally {
+      server.close()
+    }
+  })
 })
 
 describe("an agent", () => {
   test("is started once, warmed, listed, cleared and stopped", async () => {
     const socket = socketOf(workspace)
-    expect(done("start")).toBe(`the agent listens on ${socket}\n`)
-    expect(done("start")).toBe(`the agent listens already on ${socket}\n`)
+    expect(done("start")).toBe(`the agent listens at ${socket}\n`)
+    expect(done("start")).toBe(`the agent listens already at ${socket}\n`)
     expect(statSync(socket).mode & 0o777).toBe(0o600)
     expect(agent("status", "--exit-code").status).toBe(1)
     expect(done("status")).toMatch(
@@ -135,7 +136,9 @@ describe("an agent", () => {
     workspace.commit(repository, "a", "1")
     workspace.commit(repository, "b", "2")
     expect(statusOf(workspace, repository).letter).toBe("G")
-    expect(done("list")).toMatch(/^dev@example\.com {2}http\S+ {2}9 m \d+ s left {2}2 signatures\n$/)
+    expect(done("list")).toMatch(
+      /^dev@example\.com {2}http\S+ {2}9 m \d+ s left {2}2 signatures, token from SIGSTORE_ID_TOKEN\n$/,
+    )
     const { state, credentials } = documentOf("list")
     expect(state).toBe("warm")
     expect(credentials).toHaveLength(1)
@@ -146,6 +149,8 @@ describe("an agent", () => {
       rekor: workspace.env.GITSIGN_REKOR_URL,
       fingerprint: statusOf(workspace, repository).fingerprint.toLowerCase(),
       repository: null,
+      tokenProvider: "envvar",
+      committer: null,
       signatures: 2,
       unclaimed: 0,
       remaining: null,
@@ -172,7 +177,7 @@ describe("an agent", () => {
       workspace.run(workspace.root, workspace.program, ["agent", verb, "--passphrase-file", "-"], { input })
     const empty = withInput("lock", "\n")
     expect([empty.status, empty.stdout]).toEqual([2, ""])
-    expect(empty.stderr).toContain("the pass phrase is empty [ERR_USAGE]")
+    expect(empty.stderr).toContain("the pass phrase is empty [ERR_USAGE]\ngitsign: hint: there is nothing in stdin\n")
     expect(withInput("lock", "\xff".repeat(2000)).status).toBe(2)
     expect(agentStatus(workspace).state).toBe("warm")
 
@@ -239,7 +244,7 @@ describe("an agent", () => {
     const socket = socketOf(workspace)
     const extra = socket.replace("agent.sock", "agent.extra.sock")
     expect(done("start", "--extra-socket", "--log", log)).toBe(
-      `the agent listens on ${socket}\nrestricted, for forwarding: ${extra}\n`,
+      `the agent listens at ${socket}\nrestricted, for forwarding: ${extra}\n`,
     )
     agent("warm")
     const status = documentOf("status", "--socket", extra)
@@ -265,7 +270,7 @@ describe("an agent", () => {
     const ran = agent("start", "--socket", "my sockets/a.sock")
     expect(ran).toEqual({
       status: 0,
-      stdout: `the agent listens on ${socket}/a.sock\n`,
+      stdout: `the agent listens at ${socket}/a.sock\n`,
       stderr: `gitsign: hint: to have commits use it: git config --global gitsign.credentialCache '${socket}/a.sock'\n`,
     })
     const { status } = agent("stop", "--socket", `${socket}/a.sock`)
@@ -288,7 +293,7 @@ describe("an agent", () => {
     done("start")
     workspace.commit(other, "d", "d")
     expect(documentOf("list").credentials[0]).toMatchObject({ signatures: 1, remaining: 1 })
-    expect(done("list")).toMatch(/ {2}1 signature, 1 more allowed\n$/)
+    expect(done("list")).toMatch(/ {2}1 signature, 1 more allowed, token from SIGSTORE_ID_TOKEN\n$/)
   }, 60_000)
 
   test("that cannot start says why, on its own and in the foreground", () => {
@@ -297,12 +302,82 @@ describe("an agent", () => {
     spawnSync("chmod", ["0777", folder])
     const socket = join(folder, "a.sock")
     const ran = agent("start", "--socket", socket)
-    expect([ran.status, ran.stdout]).toEqual([3, ""])
-    expect(ran.stderr).toMatch(/^gitsign: error: the agent for \S+ did not start: .*loose.* \[ERR_AGENT\]\n/)
+    const problem = `the directory of the agent's socket is open to other users (mode 777): ${folder} [ERR_AGENT_SOCKET]
+gitsign: hint: close it with: chmod 0700 ${folder}
+`
+    expect(ran).toEqual({ status: 2, stdout: "", stderr: `gitsign: error: the agent did not start: ${problem}` })
+    // Once, although nobody's terminal is there: stdout is for those who have started it.
     const foreground = agent("start", "--foreground", "--socket", socket)
-    expect(foreground.status).toBe(2)
-    expect(foreground.stderr).toContain("[ERR_AGENT_SOCKET]")
+    expect(foreground).toEqual({ status: 2, stdout: "", stderr: `gitsign: error: ${problem}` })
     expect(existsSync(socket)).toBe(false)
+    workspace.env.GITSIGN_CREDENTIAL_CACHE = "auto"
+    mkdirSync(join(socketOf(workspace), ".."), { mode: 0o755 })
+    expect(agent("status").stderr).toMatch(
+      /^gitsign: it cannot start: .*\(mode 755\).*\ngitsign: hint: close it with: chmod /,
+    )
+    workspace.git(workspace.root, "config", "--global", "gitsign.agentLifetime", "long")
+    const wrong = agent("start")
+    expect([wrong.status, wrong.stdout]).toEqual([2, ""])
+    expect(wrong.stderr).toMatch(
+      /^gitsign: error: the agent did not start: gitsign\.agentLifetime is "long" .* \[ERR_CONFIG\]\n/,
+    )
+  })
+
+  test("keeps the sockets and the log it was started with, and says so", () => {
+    const socket = socketOf(workspace)
+    const extra = socket.replace("agent.sock", "agent.extra.sock")
+    done("start")
+    expect(documentOf("status")).toMatchObject({ restricted: false, extraSocket: null })
+    expect(agent("start", "--extra-socket")).toEqual({
+      status: 3,
+      stdout: "",
+      stderr:
+        "gitsign: error: the running agent has no restricted socket [ERR_AGENT]\n" +
+        "gitsign: hint: gitsign agent stop && gitsign agent start --extra-socket\n",
+    })
+    const log = agent("start", "--log", "new/agent.log")
+    expect(log.status).toBe(3)
+    expect(log.stderr).toContain("hint: gitsign agent stop && gitsign agent start --log new/agent.log\n")
+    expect(statSync(join(workspace.root, "new")).mode & 0o777).toBe(0o700)
+    done("stop")
+    const both = `restricted, for forwarding: ${extra}\n`
+    expect(done("start", "--extra-socket")).toBe(`the agent listens at ${socket}\n${both}`)
+    expect(done("start", "--extra-socket")).toBe(`the agent listens already at ${socket}\n${both}`)
+    expect(done("start")).toBe(`the agent listens already at ${socket}\n${both}`)
+    expect(done("status")).toContain(`\nforward  ${extra}, restricted\n`)
+    expect(documentOf("status")).toMatchObject({ restricted: false, extraSocket: extra })
+    expect(documentOf("status", "--socket", extra)).not.toHaveProperty("extraSocket")
+    const other = agent("start", "--extra-socket", "other.sock")
+    expect([other.status, other.stderr]).toEqual([3, expect.stringContaining("no restricted socket at /")])
+    // Nobody is asked for a pass phrase in vain.
+    const locked = agent("lock", "--socket", extra, "--passphrase-file", "missing")
+    expect([locked.status, locked.stderr]).toEqual([3, expect.stringContaining("[ERR_AGENT_REFUSED]")])
+  }, 60_000)
+
+  test("can be stopped whatever else is wrong with the settings", () => {
+    const socket = socketOf(workspace)
+    done("start")
+    workspace.git(workspace.root, "config", "--global", "gitsign.rekorMode", "nonsense")
+    workspace.env.GITSIGN_AGENT_LIFETIME = "long"
+    expect(done("status")).toContain("the agent is cold")
+    expect(agent("list").status).toBe(0)
+    expect(done("clear")).toBe("the agent has forgotten its credentials\n")
+    writeFileSync(join(workspace.root, "phrase"), "x")
+    expect(done("lock", "--passphrase-file", "phrase")).toContain("agent locked")
+    const config = join(workspace.env.HOME ?? "", ".gitconfig")
+    writeFileSync(config, "[broken")
+    expect(agent("stop").status).toBe(2)
+    expect(done("status", "--socket", socket)).toContain("the agent is locked")
+    expect(done("stop", "--socket", socket)).toBe("the agent has stopped\n")
+  }, 60_000)
+
+  test("tells the committer that a credential is for", () => {
+    workspace.git(workspace.root, "config", "--global", "gitsign.matchCommitter", "true")
+    workspace.git(workspace.root, "config", "--global", "user.email", EMAIL)
+    const warm = agent("warm")
+    expect(warm.status, warm.stderr).toBe(0)
+    expect(done("list")).toContain(`, for committer ${EMAIL}, token from SIGSTORE_ID_TOKEN\n`)
+    expect(documentOf("list").credentials[0]).toMatchObject({ committer: EMAIL })
   })
 })
 

@@ -6,6 +6,7 @@
  */
 
 import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { dirname, join } from "node:path"
@@ -112,6 +113,23 @@ describe("the commit is made the ordinary way", () => {
   })
 
   test.each([
+    [
+      "asks for a token again and again",
+      (socket: Socket) => {
+        socket.write(encodeMessage({ type: "hello", protocol: 1, program: "gitsign 1.0.0", restricted: false }))
+        for (let i = 0; i < 10; i++) socket.write(encodeMessage({ type: "token_needed" }))
+      },
+    ],
+    [
+      "is a restricted agent and wants a token",
+      (socket: Socket) => {
+        socket.write(encodeMessage({ type: "hello", protocol: 1, program: "gitsign 1.0.0", restricted: true }))
+        socket.write(encodeMessage({ type: "token_needed" }))
+        socket.on("data", (chunk) => {
+          if (chunk.includes("identityToken")) throw new Error("the token was given to a restricted agent")
+        })
+      },
+    ],
     ["answers nothing", () => undefined],
     ["hangs up", (socket: Socket) => socket.end()],
     ["talks about something else", (socket: Socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")],
@@ -140,7 +158,7 @@ describe("the commit is made the ordinary way", () => {
             signatureAlgorithm: "1.2.840.10045.4.3.3",
             logIndex: 1,
             signingTime: 1,
-            fingerprint: "00",
+            fingerprint: "00".repeat(20),
           }),
         )
       },
@@ -169,6 +187,44 @@ describe("the commit is made the ordinary way", () => {
       process.kill(Number(pid), "SIGCONT")
     }
   })
+})
+
+/** Signs without an agent and gives the signature to another payload, as an agent that is not to be trusted may. */
+test("a signature that does not verify here never reaches git", async () => {
+  const payload = join(workspace.root, "payload")
+  writeFileSync(
+    payload,
+    "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n",
+  )
+  const digest = createHash("sha256").update(readFileSync(payload)).digest()
+  const certificate = Buffer.from("3003020101", "hex")
+  const path = join(workspace.root, "liar.sock")
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined)
+    socket.write(encodeMessage({ type: "hello", protocol: 1, program: "gitsign 1.0.0", restricted: false }))
+    const made = { signature: Buffer.concat([digest, certificate]), certificate, logIndex: 1, signingTime: 1 }
+    const named = { fingerprint: "00".repeat(20), signatureAlgorithm: "1.2.840.10045.4.3.3" }
+    socket.write(encodeMessage({ type: "signed", ...made, ...named }))
+  })
+  await new Promise<void>((done) => server.listen(path, done))
+  const args = ["--status-fd=2", "-bsau", "x", payload]
+  const ran = await workspace.runAsync(repository, workspace.program, args, {
+    env: { GITSIGN_CREDENTIAL_CACHE: path },
+  })
+  server.close()
+  expect(ran.status).toBe(3)
+  expect(ran.stdout).toBe("")
+  expect(ran.stderr).toContain("[ERR_SELF_CHECK]")
+  expect(ran.stderr).not.toContain("SIG_CREATED")
+})
+
+test("where consent is asked for and nobody can be asked, nothing is signed, with and without an agent", async () => {
+  const env = { GITSIGN_AGENT_CONFIRM: "true", GITSIGN_LOG: join(workspace.root, "log") }
+  for (const cache of ["auto", "off"]) {
+    const ran = await commit({ ...env, GITSIGN_CREDENTIAL_CACHE: cache })
+    expect(ran.status).toBe(128)
+  }
+  expect(log().match(/\[ERR_AGENT_REFUSED\]/g)).toHaveLength(2)
 })
 
 test("a locked agent signs nothing, and says how it is unlocked", async () => {

@@ -147,6 +147,7 @@ describe("it calls gitsign", () => {
 
     for (const [key, value] of [
       ["commit.gpgSign", "no"],
+      ["commit.gpgSign", "0"],
       ["gpg.format", "openpgp"],
       ["gpg.x509.program", "smimesign"],
       ["gpg.x509.program", "/nowhere/gitsign"],
@@ -156,6 +157,9 @@ describe("it calls gitsign", () => {
       workspace.git(repository, "config", "--unset", key)
     }
     expect(callsGitsign(called)).toBe(true)
+    // Commits that are signed one by one only.
+    workspace.git(repository, "config", "--global", "--unset", "commit.gpgSign")
+    expect(callsGitsign(called)).toBe(false)
   })
 
   test("with no descriptor of git or the hook", () => {

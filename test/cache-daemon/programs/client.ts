@@ -4,7 +4,8 @@
  * @module
  */
 
-import { AgentUnreachable, connectAgent } from "../../../cache-daemon/connect.ts"
+import { connectAgent } from "../../../cache-daemon/connect.ts"
+import { AgentUnreachable } from "../../../cache-daemon/unreachable.ts"
 import { isGitsignError } from "../../../src/errors.ts"
 
 const [path = "", many = "0"] = process.argv.slice(2)

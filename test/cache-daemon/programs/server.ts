@@ -2,7 +2,9 @@
  * The agent's server with a handler of a few lines behind it: `server.mjs SOCKET LIMITS-AS-JSON`. It knows no agent.
  *
  * `lock` with a pass phrase is an order here: `wait:MS` answers after that time, `ask` asks for a token and waits for it, `log:MS`
- * says that the log may have an entry before it waits, `flood:N` sends N messages of 64 KiB.
+ * says that the log may have an entry before it waits, `flood:N` sends N messages of 64 KiB, `ask:MS` gives up after that time.
+ *
+ * With a second path there is a restricted socket.
  *
  * @module
  */
@@ -14,10 +16,11 @@ import { loadPeerCheck } from "../../../cache-daemon/peer.ts"
 import type { Request } from "../../../cache-daemon/protocol.ts"
 import { AgentServer } from "../../../cache-daemon/server.ts"
 
-const [path = "", limits = "{}"] = process.argv.slice(2)
+const [path = "", limits = "{}", restrictedPath] = process.argv.slice(2)
 
 async function handle(request: Request, conversation: Conversation): Promise<void> {
   if (request.type === "stop") return
+  if (request.type === "warm") await wait(1000)
   if (request.type === "lock") await obey(request.passphrase, conversation)
   else if (request.type !== "status")
     await conversation.send({ type: "error", code: "ERR_AGENT", message: request.type, hint: undefined })
@@ -40,7 +43,8 @@ async function obey(order: string, conversation: Conversation): Promise<void> {
   }
   if (verb === "ask") {
     await conversation.send({ type: "token_needed" })
-    const answer = await conversation.receive().catch(() => undefined)
+    const enough = argument === undefined ? new AbortController().signal : AbortSignal.timeout(Number(argument))
+    const answer = await conversation.receive(enough).catch(() => undefined)
     process.stderr.write(`answer ${answer?.type}\n`)
   }
   const delivered = await conversation.send({ type: "done" })
@@ -50,15 +54,19 @@ async function obey(order: string, conversation: Conversation): Promise<void> {
 const server = new AgentServer({
   program: "server 1",
   handle,
-  stop: () => socket?.remove(),
+  stop: () => remove(),
   stopped: () => process.exit(0),
   mayConnect: await loadPeerCheck(),
   log: (line) => process.stderr.write(`${line}\n`),
   limits: JSON.parse(limits),
 })
-const socket = await listenAt(server.add(false), path)
+const sockets = [await listenAt(server.add(false), path)]
+if (restrictedPath !== undefined) sockets.push(await listenAt(server.add(true), restrictedPath))
+const remove = (): void => {
+  for (const socket of sockets) socket?.remove()
+}
 process.on("SIGTERM", () => {
-  socket?.remove()
+  remove()
   void server.close().then(() => process.exit(0))
 })
 process.stdout.write("ok\n")

@@ -12,6 +12,6 @@ try {
   await startAgent({ command, args, socket, env: process.env })
   process.stdout.write("started\n")
 } catch (error) {
-  process.stdout.write(isGitsignError(error) ? `${error.code} ${error.message}\n` : `${error}\n`)
+  process.stdout.write(isGitsignError(error) ? `${error.code} ${error.message}; ${error.hint}\n` : `${error}\n`)
 }
 // What keeps this process from ending would keep git waiting.
