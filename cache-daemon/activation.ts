@@ -14,10 +14,21 @@ const FIRST_DESCRIPTOR = 3
 
 const MAX_DESCRIPTORS = 16
 
+/**
+ * Whether a socket is the restricted one, by its name: `FileDescriptorName` in its unit, and without that the name of the unit. Any
+ * other name is a mistake that could leave the restricted socket without restriction.
+ */
+const RESTRICTED: Readonly<Record<string, boolean>> = {
+  agent: false,
+  "gitsign-agent.socket": false,
+  extra: true,
+  "gitsign-agent-extra.socket": true,
+}
+
 /** A socket that was handed over, and already listens. */
 export interface ActivatedSocket {
   readonly fd: number
-  /** Whether it is the one for other hosts: `FileDescriptorName=extra` in its unit, or a unit whose name ends so. */
+  /** Whether it is the one for other hosts. */
   readonly restricted: boolean
 }
 
@@ -26,10 +37,11 @@ export interface ActivatedSocket {
  * too.
  *
  * @throws ERR_AGENT when there are none, or too many
- * @throws ERR_AGENT_SOCKET when others could connect: it is not a Unix socket that listens, or its directory is open
+ * @throws ERR_AGENT_SOCKET when others could connect: it is not a Unix socket that listens, or its directory is open; and for a name
+ * that does not say whether it is restricted
  */
 export function activatedSockets(env: NodeJS.ProcessEnv): readonly ActivatedSocket[] {
-  const { LISTEN_PID, LISTEN_FDS = "0", LISTEN_FDNAMES = "" } = env
+  const { LISTEN_PID, LISTEN_FDS = "0", LISTEN_FDNAMES } = env
   for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete env[name]
   const count = LISTEN_PID === String(process.pid) && /^\d{1,3}$/.test(LISTEN_FDS) ? Number(LISTEN_FDS) : 0
   if (count === 0 || count > MAX_DESCRIPTORS) {
@@ -37,12 +49,26 @@ export function activatedSockets(env: NodeJS.ProcessEnv): readonly ActivatedSock
       hint: "use --systemd-socket-activation only in a unit that belongs to a socket unit",
     })
   }
-  const names = LISTEN_FDNAMES.split(":")
-  return Array.from({ length: count }, (_, index) => {
+  // systemd always gives names. Who starts an agent with one socket and nothing else means the ordinary one.
+  const names = LISTEN_FDNAMES?.split(":") ?? (count === 1 ? ["agent"] : [])
+  const sockets = Array.from({ length: count }, (_, index) => {
     const fd = FIRST_DESCRIPTOR + index
-    checkSocket(fd)
-    return { fd, restricted: /(^|[-._])extra(\.socket)?$/.test(names[index] ?? "") }
+    return { fd, restricted: isRestricted(fd, names[index] ?? "") }
   })
+  for (const { fd } of sockets) checkSocket(fd)
+  return sockets
+}
+
+function isRestricted(fd: number, name: string): boolean {
+  const restricted = Object.hasOwn(RESTRICTED, name) ? RESTRICTED[name] : undefined
+  if (restricted !== undefined) return restricted
+  throw new GitsignError(
+    "ERR_AGENT_SOCKET",
+    `descriptor ${fd} has a name that gitsign does not know: ${JSON.stringify(name.slice(0, 255))}`,
+    {
+      hint: "set FileDescriptorName in the socket unit to agent, or to extra for the restricted one",
+    },
+  )
 }
 
 /**

@@ -9,13 +9,14 @@
 import { GitsignError, isGitsignError } from "../src/errors.ts"
 import { printable } from "../src/services/answer.ts"
 import type { HttpClient } from "../src/services/http.ts"
-import { askForConsent, type Confirm, needsConsent } from "./consent.ts"
+import { askForConsent, type Confirm } from "./consent.ts"
 import { Credentials, type HeldCredential } from "./credentials.ts"
 import { type Conversation, Exchange } from "./exchange.ts"
 import { PassPhraseLock } from "./pass-phrase-lock.ts"
 import type { CredentialLimits, Reply, Request, RequestOf } from "./protocol.ts"
+import { type QuietLog, quietLog } from "./quiet-log.ts"
 import { errorReply, infoOf, signedReply, unexpectedError } from "./replies.ts"
-import { makeSignature } from "./signature.ts"
+import { CredentialEnded, makeSignature } from "./signature.ts"
 import type { CredentialUse } from "./store.ts"
 import { SuspendWatch } from "./suspend-watch.ts"
 
@@ -29,8 +30,10 @@ export interface AgentOptions {
   readonly http: HttpClient
   /** The agent's own settings; 0 is "no limit". */
   readonly limits: CredentialLimits
-  /** Asks the person at the agent; undefined when the agent's settings do not ask for consent. */
+  /** Asks the person at the agent; undefined when the agent's settings do not ask for consent, or nobody can be asked there. */
   readonly confirm: Confirm | undefined
+  /** Whether no signature is made without consent, whatever a client's settings say; without `confirm` its person is asked. */
+  readonly mustConfirm?: boolean
   readonly now?: () => Date
   /** A clock that nobody can set, in milliseconds. */
   readonly monotonic?: () => number
@@ -42,6 +45,14 @@ export interface AgentOptions {
 
 const PATIENCE_MS = 5 * 60_000
 
+/** How many credentials may end one after the other before a signature comes to its turn with them. */
+const MAX_TRIES = 3
+
+/** For whose signature a person has consented to this request; undefined as long as nobody has been asked. */
+interface Consent {
+  by: string | undefined
+}
+
 /** The signing agent. */
 export class Agent {
   readonly #options: AgentOptions
@@ -51,6 +62,7 @@ export class Agent {
   readonly #credentials: Credentials
   readonly #lock = new PassPhraseLock()
   readonly #watch: SuspendWatch
+  readonly #quietLog: QuietLog
   #handling = 0
 
   constructor(options: AgentOptions) {
@@ -60,6 +72,7 @@ export class Agent {
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS
     this.#started = now()
     this.#credentials = new Credentials({ http, limits, log, now, patienceMs: this.#patienceMs })
+    this.#quietLog = quietLog(log, monotonic)
     this.#watch = new SuspendWatch(() => now().getTime(), monotonic)
   }
 
@@ -76,9 +89,7 @@ export class Agent {
     } catch (error) {
       await exchange.say(errorReply(isGitsignError(error) ? error : unexpectedError(error, this.#options.log)))
     }
-    const next = await exchange.leftover()
     this.#handling--
-    if (next !== undefined) await this.handle(next, conversation)
   }
 
   /** Forgets what has ended, and everything when the machine slept. To be called every five seconds. */
@@ -155,8 +166,22 @@ export class Agent {
   }
 
   async #sign(request: RequestOf<"sign">, exchange: Exchange): Promise<void> {
-    const { http, log } = this.#options
-    const use = await this.#reserve(request, exchange)
+    const consent: Consent = { by: undefined }
+    for (let tries = 1; ; tries++) {
+      const use = await this.#reserve(request, exchange, consent)
+      try {
+        return await this.#signWith(use, request, exchange)
+      } catch (error) {
+        if (!(error instanceof CredentialEnded)) throw error
+        if (tries < MAX_TRIES) continue
+        const hint = "gitsign.agentLifetime may be too short for these servers"
+        throw new GitsignError("ERR_AGENT", "the key ended before the signature was made", { hint })
+      }
+    }
+  }
+
+  async #signWith(use: CredentialUse<HeldCredential>, request: RequestOf<"sign">, exchange: Exchange): Promise<void> {
+    const { http } = this.#options
     const { stored } = use
     const progress = { logging: false }
     try {
@@ -164,29 +189,40 @@ export class Agent {
       const onLogging = (): void => {
         progress.logging = true
       }
-      const outcome = await stored.credential.signatures.pass(exchange.gone, () =>
+      const { signatures, forwarded } = stored.credential
+      const gate = exchange.conversation.restricted ? forwarded : signatures
+      const outcome = await gate.pass(exchange.gone, () =>
         makeSignature({ request, stored, trustedRoot, exchange, http, now: this.#now, onLogging }),
       )
       if (await exchange.say(signedReply(outcome))) return use.end("signed")
       use.end("unclaimed")
-      log(`entry ${outcome.logEntry.logIndex} of ${printable(stored.key.rekor)} is for a client that is gone`)
+      this.#tellUnclaimed(`entry ${outcome.logEntry.logIndex} of ${printable(stored.key.rekor)}`, exchange)
     } catch (error) {
       use.end(progress.logging ? "signed" : "failed")
       throw error
     }
   }
 
+  /** One line a minute for each socket: another host must not keep those of this one out of the log. */
+  #tellUnclaimed(entry: string, { conversation }: Exchange): void {
+    this.#quietLog(`${entry} is for a client that is gone`, `unclaimed, restricted: ${conversation.restricted}`)
+  }
+
   /** A credential for one signature, and the consent for it where that is asked for. */
-  async #reserve(request: RequestOf<"sign">, exchange: Exchange): Promise<CredentialUse<HeldCredential>> {
-    const { confirm } = this.#options
-    let granted: string | undefined
+  async #reserve(
+    request: RequestOf<"sign">,
+    exchange: Exchange,
+    consent: Consent,
+  ): Promise<CredentialUse<HeldCredential>> {
+    const { confirm, mustConfirm = false } = this.#options
+    const isAsked = request.confirm || mustConfirm || confirm !== undefined
     for (;;) {
       const stored = await this.#obtain(request, exchange)
       const { identity, issuer } = stored.holder
       const signer = JSON.stringify([identity, issuer])
-      if (needsConsent(request, confirm) && granted !== signer) {
+      if (isAsked && consent.by !== signer) {
         await askForConsent(request, identity, { exchange, confirm, patienceMs: this.#patienceMs })
-        granted = signer
+        consent.by = signer
         // A person takes their time. They are asked again only when the next login is somebody else's.
         if (!stored.isUsable(this.#now(), request.limits)) continue
       }

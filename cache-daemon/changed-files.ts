@@ -27,7 +27,7 @@ export type ChangedFiles =
       readonly status: "proven"
       /** In the order of their names; a submodule is one entry. */
       readonly files: readonly ChangedFile[]
-      /** There are more: these are the first 10,000, or 4 MiB of paths. */
+      /** There are more: these are the first 10,000, or 1 MiB of paths. */
       readonly truncated: boolean
     }
   | { readonly status: "unknown"; readonly reason: string }
@@ -38,11 +38,14 @@ const LIMITS = {
   object: 2 * 1024 * 1024,
   total: 8 * 1024 * 1024,
   files: 10_000,
-  /** Entries read in all: one tree object can be named in many places, each of which is a walk of its own. */
-  entries: 400_000,
+  /** One tree object can be named in many places, each of which is a walk of its own: this is what all may cost. */
+  walked: 16 * 1024 * 1024,
+  /** What a walk through an empty folder costs, and any other beside its size. */
+  folder: 1024,
   depth: 256,
+  /** A path, and so any name in it. */
   path: 4096,
-  paths: 4 * 1024 * 1024,
+  paths: 1024 * 1024,
 } as const
 
 const fail = (reason: string): never => {
@@ -62,7 +65,7 @@ export function changedFiles(payload: Uint8Array, objects: readonly Uint8Array[]
     const { type, objectFormat, tree, parents } = parseSignedPayload(payload)
     if (type !== "commit" || tree === undefined) return { status: "unknown", reason: "a tag changes no files" }
     const walk = new TreeWalk(new ObjectStore(objects, objectFormat))
-    walk.compare(parents[0] === undefined ? undefined : walk.store.treeOfCommit(parents[0]), tree)
+    walk.compare(parents[0] === undefined ? undefined : walk.store.treeOfCommit(fromHex(parents[0])), fromHex(tree))
     return { status: "proven", files: walk.files, truncated: walk.truncated }
   } catch (error) {
     if (isGitsignError(error)) return { status: "unknown", reason: error.message }
@@ -71,23 +74,34 @@ export function changedFiles(payload: Uint8Array, objects: readonly Uint8Array[]
 }
 
 interface TreeEntry {
+  /** Latin-1, so that its order is the order of the bytes; a folder's ends with "/", which is how git sorts it. */
+  readonly place: string
   readonly mode: string
-  /** Latin-1, so that its order is the order of the bytes. */
-  readonly name: string
+  /** Latin-1. */
   readonly id: string
 }
 
+interface Tree {
+  readonly entries: readonly TreeEntry[]
+  readonly size: number
+}
+
 /** git writes these; 100664 is from its first months. */
-const MODES = ["40000", "100644", "100755", "120000", "160000", "100664"]
+const MODES = new Set(["40000", "100644", "100755", "120000", "160000", "100664"])
 const TREE = "40000"
+
+const NOTHING: Tree = { entries: [], size: 0 }
 
 const isTree = (entry: TreeEntry | undefined): entry is TreeEntry => entry?.mode === TREE
 
-/** The requester's objects under the ids that they really have. */
+const fromHex = (id: string): string => Buffer.from(id, "hex").toString("latin1")
+const short = (id: string): string => Buffer.from(id, "latin1").toString("hex").slice(0, 12)
+
+/** The requester's objects under the ids that they really have, as Latin-1. */
 class ObjectStore {
   readonly #objects = new Map<string, Buffer>()
+  readonly #trees = new Map<string, Tree>()
   readonly #idBytes: number
-  #entries = 0
 
   constructor(objects: readonly Uint8Array[], objectFormat: ObjectFormat) {
     if (objects.length === 0) fail("the requester sent no objects to tell them from")
@@ -96,7 +110,7 @@ class ObjectStore {
     if (objects.some(({ length }) => length > LIMITS.object)) fail("the requester sent an object that is too large")
     // Every git knows the empty tree without having it.
     for (const raw of [Buffer.from("tree 0\0", "latin1"), ...objects]) {
-      const id = createHash(objectFormat).update(raw).digest("hex")
+      const id = latin1(createHash(objectFormat).update(raw).digest())
       this.#objects.set(id, Buffer.from(raw.buffer, raw.byteOffset, raw.length))
     }
     this.#idBytes = objectFormat === "sha1" ? 20 : 32
@@ -104,45 +118,59 @@ class ObjectStore {
 
   #content(id: string, type: "commit" | "tree"): Buffer {
     const raw = this.#objects.get(id)
-    if (raw === undefined) return fail(`the requester did not send the ${type} ${id.slice(0, 12)}`)
+    if (raw === undefined) return fail(`the requester did not send the ${type} ${short(id)}`)
     const header = /^(commit|tree) (0|[1-9][0-9]{0,9})\0/.exec(latin1(raw.subarray(0, 32)))
-    if (header?.[1] !== type) return fail(`object ${id.slice(0, 12)} is no ${type}`)
+    if (header?.[1] !== type) return fail(`object ${short(id)} is no ${type}`)
     const content = raw.subarray(header[0].length)
-    return content.length === Number(header[2]) ? content : fail(`object ${id.slice(0, 12)} has not its own size`)
+    return content.length === Number(header[2]) ? content : fail(`object ${short(id)} has not its own size`)
   }
 
   treeOfCommit(id: string): string {
     const commit = this.#content(id, "commit")
     const digits = 2 * this.#idBytes
     const [, tree = ""] = /^tree ([0-9a-f]+)\n/.exec(latin1(commit.subarray(0, digits + 6))) ?? []
-    return tree.length === digits ? tree : fail("the parent names no tree")
+    return tree.length === digits ? fromHex(tree) : fail("the parent names no tree")
   }
 
-  /** The entries of a tree by their names; an absent tree is an empty one. */
-  entries(id: string | undefined): ReadonlyMap<string, TreeEntry> {
-    const entries = new Map<string, TreeEntry>()
-    if (id === undefined) return entries
-    const content = this.#content(id, "tree")
-    let last = ""
-    for (let at = 0; at < content.length; ) {
-      if (++this.#entries > LIMITS.entries) fail("the trees are too large")
-      const space = content.indexOf(0x20, at)
-      const nul = content.indexOf(0, at)
-      const end = nul + 1 + this.#idBytes
-      if (space < 0 || nul < space || end > content.length) return fail("a tree is cut short")
-      const mode = content.toString("latin1", at, space)
-      const name = content.toString("latin1", space + 1, nul)
-      if (!MODES.includes(mode)) fail("a tree has an entry of an unknown kind")
-      if (name === "" || name === "." || name === ".." || name.includes("/")) fail("a tree has a name that is none")
-      // git finds names by their order: in another one, or twice, it is not clear what would be checked out.
-      const place = mode === TREE ? `${name}/` : name
-      if (place <= last || entries.has(name)) fail("a tree is not in git's order")
-      last = place
-      entries.set(name, { mode, name, id: content.toString("hex", nul + 1, end) })
-      at = end
+  /** A tree, which is parsed once however many places it has; an absent tree is an empty one. */
+  tree(id: string | undefined): Tree {
+    if (id === undefined) return NOTHING
+    let tree = this.#trees.get(id)
+    if (tree === undefined) {
+      tree = parseTree(this.#content(id, "tree"), this.#idBytes)
+      this.#trees.set(id, tree)
     }
-    return entries
+    return tree
   }
+}
+
+function parseTree(content: Buffer, idBytes: number): Tree {
+  const text = latin1(content)
+  const entries: TreeEntry[] = []
+  let last = ""
+  /** The files that a folder's name could still repeat: each begins with the one before it. */
+  const files: string[] = []
+  for (let at = 0; at < text.length; ) {
+    const space = text.indexOf(" ", at)
+    const nul = text.indexOf("\0", at)
+    const end = nul + 1 + idBytes
+    if (space < 0 || nul < space || end > text.length) return fail("a tree is cut short")
+    if (nul - space > LIMITS.path) return fail("a path is too long")
+    const mode = text.slice(at, space)
+    const name = text.slice(space + 1, nul)
+    if (!MODES.has(mode)) fail("a tree has an entry of an unknown kind")
+    if (name === "" || name === "." || name === ".." || name.includes("/")) fail("a tree has a name that is none")
+    // git finds names by their order: in another one, or twice, it is not clear what would be checked out.
+    const place = mode === TREE ? `${name}/` : name
+    if (place <= last) fail("a tree is not in git's order")
+    while (files.length > 0 && !name.startsWith(files.at(-1) ?? "")) files.pop()
+    if (mode !== TREE) files.push(name)
+    else if (files.at(-1) === name) fail("a tree is not in git's order")
+    last = place
+    entries.push({ place, mode, id: text.slice(nul + 1, end) })
+    at = end
+  }
+  return { entries, size: text.length }
 }
 
 /** Goes through two trees side by side, along what differs. */
@@ -151,6 +179,7 @@ class TreeWalk {
   readonly files: ChangedFile[] = []
   truncated = false
   #pathBytes = 0
+  #walked = 0
 
   constructor(store: ObjectStore) {
     this.store = store
@@ -159,24 +188,30 @@ class TreeWalk {
   compare(before: string | undefined, after: string | undefined, path = "", depth = 0): void {
     if (before === after) return
     if (depth > LIMITS.depth) fail("the trees are too deep")
-    const old = this.store.entries(before)
-    const now = this.store.entries(after)
-    const names = [...old.keys()].filter((name) => differ(old.get(name), now.get(name)))
-    const added = [...now.keys()].filter((name) => !old.has(name))
-    for (const name of [...names, ...added].sort()) {
-      if (this.truncated) return
-      this.#compareEntry(old.get(name), now.get(name), `${path}${name}`, depth)
+    if (path.length > LIMITS.path) fail("a path is too long")
+    const old = this.store.tree(before)
+    const now = this.store.tree(after)
+    this.#walked += old.size + now.size + LIMITS.folder
+    if (this.#walked > LIMITS.walked) fail("the trees are too large")
+    for (let i = 0, j = 0; !this.truncated; ) {
+      const one = old.entries[i]
+      const other = now.entries[j]
+      if (one === undefined && other === undefined) return
+      const isOld = other === undefined || (one !== undefined && one.place <= other.place)
+      const isNow = one === undefined || (other !== undefined && other.place <= one.place)
+      if (isOld) i++
+      if (isNow) j++
+      this.#compareEntry(isOld ? one : undefined, isNow ? other : undefined, path, depth)
     }
   }
 
+  /** Two entries of one place are both folders or neither: a file that becomes a folder has two places. */
   #compareEntry(old: TreeEntry | undefined, now: TreeEntry | undefined, path: string, depth: number): void {
-    const oldFile = old !== undefined && !isTree(old)
-    const newFile = now !== undefined && !isTree(now)
-    // A file that becomes a directory is deleted, and the files in that are added.
-    if (oldFile || newFile) this.#add(path, oldFile && newFile ? "modified" : oldFile ? "deleted" : "added")
-    const oldTree = isTree(old) ? old.id : undefined
-    const newTree = isTree(now) ? now.id : undefined
-    this.compare(oldTree, newTree, `${path}/`, depth + 1)
+    const entry = now ?? old
+    if (entry === undefined || (old?.id === now?.id && old?.mode === now?.mode)) return
+    const place = `${path}${entry.place}`
+    if (!isTree(entry)) this.#add(place, old === undefined ? "added" : now === undefined ? "deleted" : "modified")
+    else this.compare(old?.id, now?.id, place, depth + 1)
   }
 
   #add(path: string, kind: ChangedFile["kind"]): void {
@@ -186,6 +221,3 @@ class TreeWalk {
     else this.files.push({ path: textOf(Buffer.from(path, "latin1")), kind })
   }
 }
-
-const differ = (one: TreeEntry | undefined, other: TreeEntry | undefined): boolean =>
-  one?.mode !== other?.mode || one?.id !== other?.id

@@ -6,7 +6,8 @@
 
 import type { Socket } from "node:net"
 import { GitsignError, isGitsignError, messageOf } from "../src/errors.ts"
-import type { Conversation } from "./exchange.ts"
+import type { ConnectionHost } from "./connection-host.ts"
+import { type Conversation, isAnswer } from "./exchange.ts"
 import {
   decodeRequest,
   encodeMessage,
@@ -17,42 +18,32 @@ import {
   type Request,
 } from "./protocol.ts"
 
-/** How long a client may take; in milliseconds. */
-export interface ConnectionLimits {
-  /** From the connection to its hello. */
-  readonly helloMs: number
-  /** From the first byte of a message to its last. */
-  readonly messageMs: number
-  /** Without a request. */
-  readonly idleMs: number
-  /** For a request in which nobody is asked anything. */
-  readonly requestMs: number
-  /** For one in which a person logs in or is asked. */
-  readonly personMs: number
-}
-
-/** What a connection needs of its server. */
-export interface ConnectionHost {
-  readonly program: string
-  readonly limits: ConnectionLimits
-  /** Answers a request; resolves when all of that is done. */
-  handle(request: Request, conversation: Conversation): Promise<void>
-  /** Ends the agent at this connection's request, but for its answer. */
-  stop(connection: Connection): Promise<void>
-  /** Called when {@link Connection.unfinishedBytes} may have grown. */
-  grown(): void
-  /** Called once it is closed, or about to be without having a say any more. */
-  closed(connection: Connection): void
-  log(line: string): void
-}
-
 /** Everything that a hello can be, in bytes. Whoever has not said hello gets no more memory than this. */
 const MAX_HELLO_BYTES = 4 + 3 * LIMITS.name + 64
 
 /** How long a last reply may take to leave, in milliseconds. */
 const FAREWELL_MS = 1000
 
-type Waiter = readonly [done: (request: Request) => void, fail: (error: GitsignError) => void]
+/** As many bytes of a reply as are given {@link ConnectionLimits.replyMs}: even a slow line takes so much in that time. */
+const REPLY_PART = 64 * 1024
+
+const TOO_MUCH: Reply = {
+  type: "error",
+  code: "ERR_AGENT",
+  message: "the agent is asked for too much at once",
+  hint: "try again when the others are done",
+}
+
+interface Message {
+  readonly request: Request
+  /** In bytes. */
+  readonly size: number
+}
+
+interface Waiter {
+  readonly done: (request: Request) => void
+  readonly fail: (error: unknown) => void
+}
 
 /** One connection, which the agent speaks through. */
 export class Connection implements Conversation {
@@ -66,7 +57,11 @@ export class Connection implements Conversation {
   /** Complete messages whose turn has not come. */
   #queue: Uint8Array[] = []
   #queuedBytes = 0
-  #waiters: Waiter[] = []
+  /** Of the request that goes on, and of the answers in it. */
+  #workBytes = 0
+  #waiter: Waiter | undefined
+  /** Whether the next message may be the answer to a question that nobody asks any more. */
+  #isAnswerDue = false
   #phase: "hello" | "idle" | "busy" | "closing" = "hello"
   #isLogging = false
   #phaseTimer: NodeJS.Timeout | undefined
@@ -104,6 +99,11 @@ export class Connection implements Conversation {
     return this.#reader.pending + this.#queuedBytes
   }
 
+  /** How many bytes of messages the request that goes on was made from. */
+  get workBytes(): number {
+    return this.#workBytes
+  }
+
   /** Closes it at once. */
   drop(why: string): void {
     if (this.#socket.destroyed) return
@@ -115,16 +115,37 @@ export class Connection implements Conversation {
   send(reply: Reply): Promise<boolean> {
     if (this.#socket.destroyed) return Promise.resolve(false)
     this.#follow(reply)
+    const bytes = encodeMessage(reply)
     return new Promise((done) => {
+      // Whoever does not read must not hold up what is done for others: a place at the log, memory.
+      const late = (): void => this.drop("it does not take its replies")
+      const timer = setTimeout(late, this.#host.limits.replyMs * Math.ceil(bytes.length / REPLY_PART))
       // Called as well when the socket closes before it could write, with an error or without.
-      this.#socket.write(encodeMessage(reply), (error) => done(!error && !this.#socket.destroyed))
+      this.#socket.write(bytes, (error) => {
+        clearTimeout(timer)
+        done(!error && !this.#socket.destroyed)
+      })
     })
   }
 
-  receive(): Promise<Request> {
+  receive(enough: AbortSignal): Promise<Request> {
     return new Promise((done, fail) => {
       if (this.#socket.destroyed) return fail(new GitsignError("ERR_AGENT", "the client is gone"))
-      this.#waiters.push([done, fail])
+      if (enough.aborted) return fail(enough.reason)
+      const giveUp = (): void => {
+        this.#waiter = undefined
+        this.#isAnswerDue = true
+        fail(enough.reason)
+      }
+      enough.addEventListener("abort", giveUp, { once: true })
+      const settle = (act: () => void): void => {
+        enough.removeEventListener("abort", giveUp)
+        act()
+      }
+      this.#waiter = {
+        done: (request) => settle(() => done(request)),
+        fail: (error) => settle(() => fail(error)),
+      }
       this.#next()
     })
   }
@@ -162,13 +183,12 @@ export class Connection implements Conversation {
   /** Does with the messages that are there what can be done now, and reads on when that was all. */
   #next(): void {
     while (this.#queue.length > 0 && this.#phase !== "closing") {
-      const waiter = this.#waiters[0]
-      if (this.isBusy && waiter === undefined) break
-      const request = this.#decode()
-      if (request === undefined) return
-      if (this.#phase === "hello") this.#greet(request)
-      else if (this.isBusy) this.#waiters.shift()?.[0](request)
-      else void this.#run(request)
+      if (this.isBusy && this.#waiter === undefined) break
+      const message = this.#decode()
+      if (message === undefined) return
+      if (this.#phase === "hello") this.#greet(message.request)
+      else if (this.isBusy) this.#hand(message)
+      else this.#begin(message)
     }
     // A client that asks faster than it is answered waits in its own buffers. One that asks nothing more is read, for its end to be seen.
     if (this.#queue.length > 0) this.#socket.pause()
@@ -176,15 +196,30 @@ export class Connection implements Conversation {
     this.#runMessageClock()
   }
 
-  #decode(): Request | undefined {
+  #decode(): Message | undefined {
     const body = this.#queue.shift()
-    this.#queuedBytes -= body?.length ?? 0
+    const size = body?.length ?? 0
+    this.#queuedBytes -= size
     try {
-      if (body !== undefined) return decodeRequest(body)
+      if (body !== undefined) return { request: decodeRequest(body), size }
     } catch (error) {
       this.#refuse("what it sent is no request", messageOf(error))
     }
     return undefined
+  }
+
+  /** Gives an answer to the request that waits for it. */
+  #hand({ request, size }: Message): void {
+    this.#workBytes += size
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.done(request)
+  }
+
+  #begin({ request, size }: Message): void {
+    const isLate = this.#isAnswerDue && isAnswer(request)
+    this.#isAnswerDue = false
+    if (!isLate) void this.#run(request, size)
   }
 
   #greet(request: Request): void {
@@ -202,13 +237,18 @@ export class Connection implements Conversation {
     }
   }
 
-  async #run(request: Request): Promise<void> {
+  async #run(request: Request, size: number): Promise<void> {
     if (request.type === "hello") return this.#refuse("it said hello twice", "hello comes once")
     this.#phase = "busy"
     this.#requestStarted = performance.now()
     this.#setDeadline(this.#host.limits.requestMs, "its request took too long")
     try {
-      await this.#host.handle(request, this)
+      if (this.#host.hasRoom(this, size)) {
+        this.#workBytes = size
+        await this.#host.handle(request, this)
+      } else {
+        await this.send(TOO_MUCH)
+      }
       if (request.type === "stop" && !this.restricted) {
         await this.#host.stop(this)
         await this.farewell({ type: "done" })
@@ -217,6 +257,7 @@ export class Connection implements Conversation {
       this.drop(`a defect of gitsign (${isGitsignError(error) ? error.code : "unknown"})`)
     }
     this.#isLogging = false
+    this.#workBytes = 0
     // Whoever asked for a message and did not wait for it must not get the next request.
     this.#reject()
     if (this.#socket.destroyed || !this.isBusy) return
@@ -227,7 +268,9 @@ export class Connection implements Conversation {
 
   #rest(): void {
     this.#phase = "idle"
-    this.#setDeadline(this.#host.limits.idleMs, "it was idle")
+    const { idleMs, personMs } = this.#host.limits
+    // The person whom the client was told to ask is still busy with that.
+    this.#setDeadline(this.#isAnswerDue ? personMs : idleMs, "it was idle")
   }
 
   /** What a reply means for the time that is left, and for whether the agent may end now. */
@@ -272,9 +315,9 @@ export class Connection implements Conversation {
   }
 
   #reject(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const [, fail] of waiters) fail(new GitsignError("ERR_AGENT", "the client is gone"))
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.fail(new GitsignError("ERR_AGENT", "the client is gone"))
   }
 
   #end(): void {

@@ -23,8 +23,9 @@ export interface HeldCredential {
   readonly credential: Credential
   /** What the client trusted for whom it was made; the restricted socket signs with this. */
   readonly trustedRoot: TrustedRoot
-  /** A server that does not answer holds up nobody who signs with another credential. */
+  /** A server that does not answer holds up nobody who signs with another credential, and another host nobody who signs here. */
   readonly signatures: Gate
+  readonly forwarded: Gate
 }
 
 /** What the credentials work with. */
@@ -43,6 +44,9 @@ type Asking = RequestOf<"sign"> | RequestOf<"warm">
 
 /** Signatures of one credential that are made at once, and that wait: together as many as the server has connections. */
 const SIGNATURES = { what: "signatures", atOnce: 32, waiting: 480 } as const
+
+/** The same for the restricted socket. */
+const FORWARDED = { what: "signatures for a forwarded socket", atOnce: 4, waiting: 60 } as const
 
 /** Clients that lead or wait for a login; the server lets no more connect. */
 const MAX_CLIENTS = 512
@@ -113,6 +117,8 @@ export class Credentials {
     const matching = this.#store.list(limits).filter((stored) => {
       const servers = ["fulcio", "rekor", "timestampServer", "issuer", "clientID"] as const
       return (
+        // One that is for a single repository is not for those of another machine.
+        stored.key.repository === "" &&
         servers.every((field) => stored.key[field] === key[field]) &&
         namesCommitter(stored.credential.credential.signer, key)
       )
@@ -156,7 +162,7 @@ export class Credentials {
       }
       const { identity, issuer, fingerprint, certificate } = credential.signer
       const value = this.#store.add(key, {
-        credential: { credential, trustedRoot, signatures: new Gate(SIGNATURES) },
+        credential: { credential, trustedRoot, signatures: new Gate(SIGNATURES), forwarded: new Gate(FORWARDED) },
         holder: { identity, issuer, fingerprint },
         notAfter: certificate.notAfter,
         limits,

@@ -52,13 +52,27 @@ export function describePayload({ payload, context, signer, requester }: Signatu
   return `${lines.join("\n")}\n`
 }
 
+/** Lines of headers; a merge of sixty signed tags has three thousand. Reading each takes a while. */
+const MAX_HEADER_LINES = 5_000
+
 function partsOf(payload: Uint8Array): SignedPayload | { readonly reason: string } {
+  if (countHeaderLines(payload) > MAX_HEADER_LINES) return { reason: "it has more headers than any real one" }
   try {
     return parseSignedPayload(payload)
   } catch (error) {
     if (isGitsignError(error)) return { reason: error.message }
     throw error
   }
+}
+
+function countHeaderLines(payload: Uint8Array): number {
+  let lines = 0
+  for (let at = 0; at < payload.length && lines <= MAX_HEADER_LINES; at++) {
+    if (payload[at] !== LF) continue
+    lines++
+    if (payload[at + 1] === LF) break
+  }
+  return lines
 }
 
 /** `label: value`, as one line whatever the value is. */
@@ -99,19 +113,47 @@ function describeTag(parts: SignedPayload): string[] {
   ]
 }
 
-/** What git takes for an empty line. */
-const BLANK = /^[ \t\r\v\f]*$/
+const LF = 0x0a
+
+/** What git takes for a blank; a line of nothing else is an empty one. */
+const isBlank = (byte: number): boolean => byte === 0x20 || byte === 0x09 || (byte >= 0x0b && byte <= 0x0d)
+
+/** How much of a subject is looked at, in bytes; more than a line of the text can show of any. */
+const MAX_SUBJECT = 16_384
 
 /** The subject as git has it: the first paragraph on one line. */
 function describeMessage({ message }: SignedPayload): string[] {
-  const lines = textOf(message).split("\n")
-  const start = lines.findIndex((one) => !BLANK.test(one))
+  let start = -1
+  let end = -1
+  let more = 0
+  let lineStart = 0
+  let hasText = false
+  // Byte by byte: four megabytes of lines would be four million strings.
+  for (let at = 0; at <= message.length; at++) {
+    const byte = message[at] ?? LF
+    if (byte !== LF) {
+      hasText ||= !isBlank(byte)
+      continue
+    }
+    if (!hasText && start >= 0 && end < 0) end = lineStart - 1
+    if (hasText && start < 0) start = lineStart
+    else if (hasText && end >= 0) more++
+    lineStart = at + 1
+    hasText = false
+  }
   if (start < 0) return ["subject: (no message)"]
-  const rest = lines.slice(start)
-  const blank = rest.findIndex((one) => BLANK.test(one))
-  const subject = rest.slice(0, blank < 0 ? rest.length : blank)
-  const more = rest.slice(subject.length).filter((one) => !BLANK.test(one)).length
-  return [line("subject", subject.join(" ")), ...(more === 0 ? [] : [`message: ${count(more, "more line")}`])]
+  const subject = textOf(upTo(MAX_SUBJECT, message.subarray(start, end < 0 ? message.length : end)))
+  return [
+    line("subject", subject.replaceAll("\n", " ")),
+    ...(more === 0 ? [] : [`message: ${count(more, "more line")}`]),
+  ]
+}
+
+/** The beginning of a text, without half a character at its end. */
+function upTo(size: number, text: Uint8Array): Uint8Array {
+  let end = size
+  while (end > size - 4 && ((text[end] ?? 0) & 0xc0) === 0x80) end--
+  return text.subarray(0, end)
 }
 
 const describeParents = ([first, ...others]: readonly string[]): string =>

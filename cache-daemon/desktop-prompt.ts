@@ -8,6 +8,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { accessSync, constants, statSync } from "node:fs"
 import { isAbsolute, join } from "node:path"
+import { GitsignError } from "../src/errors.ts"
 
 /** A dialog that nobody answers in this time has been answered with no. In milliseconds. */
 const ANSWER_MS = 60_000
@@ -15,8 +16,11 @@ const ANSWER_MS = 60_000
 /** A dialog that does not close when it is told to is killed. In milliseconds. */
 const CLOSE_MS = 2_000
 
-/** Questions that may wait for the dialog in front of them. */
-const MAX_WAITING = 32
+/**
+ * Questions that may wait for the dialog in front of them. Another host gets one: a row of its dialogs would keep a person
+ * busy until one of them is clicked away with a yes.
+ */
+const MAX_WAITING = { local: 32, forwarded: 1 } as const
 
 /** What a program that has ended may still have in its pipe is read for this long. In milliseconds. */
 const DRAIN_MS = 500
@@ -116,14 +120,18 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Shows one dialog at a time; the questions behind it wait their turn. */
+/** Whose request a question is about: of this machine, or of another one that a socket is forwarded to. */
+export type QuestionSource = "local" | "forwarded"
+
+/** Shows one dialog at a time; the questions behind it wait their turn, those of this machine first. */
 export class DesktopPrompt {
   /** The absolute path of the program. */
   readonly path: string
   readonly #program: DialogProgram
   readonly #env: NodeJS.ProcessEnv
   #isAsking = false
-  readonly #waiting: (() => void)[] = []
+  /** The forwarded ones are the last. */
+  readonly #waiting: { readonly from: QuestionSource; readonly begin: () => void }[] = []
 
   constructor(program: DialogProgram, path: string, env: NodeJS.ProcessEnv) {
     this.#program = program
@@ -138,43 +146,48 @@ export class DesktopPrompt {
    * `describePayload`: plain lines, the first of them without a word of others.
    *
    * @param signal when aborted, the dialog is closed and the answer is no
-   * @returns true for an explicit yes only; false for no, a closed dialog, one that could not be shown, or more than 32
-   * questions in front of this one
+   * @param from MUST be "forwarded" for whatever came through a restricted socket
+   * @returns true for an explicit yes only; false for no, a closed dialog, or one that could not be shown
+   * @throws ERR_AGENT_REFUSED, without having asked, when 32 questions of this machine wait already, or one forwarded one
    */
-  async ask(text: string, signal: AbortSignal): Promise<boolean> {
-    if (!(await this.#turn(signal))) return false
+  async ask(text: string, signal: AbortSignal, from: QuestionSource = "local"): Promise<boolean> {
+    if (!(await this.#turn(signal, from))) return false
     if (!signal.aborted) return this.#show(text, signal)
     this.#next()
     return false
   }
 
-  /**
-   * Resolves to true when nothing else is on the screen; false when the client is gone before that, or too many wait.
-   */
-  #turn(signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted || this.#waiting.length >= MAX_WAITING) return Promise.resolve(false)
+  /** Resolves to true when nothing else is on the screen; false when the client is gone before that. */
+  #turn(signal: AbortSignal, from: QuestionSource): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false)
     if (!this.#isAsking) {
       this.#isAsking = true
       return Promise.resolve(true)
     }
+    if (this.#waiting.filter((one) => one.from === from).length >= MAX_WAITING[from]) {
+      const hint = "answer the dialogs on the screen, then run the command again"
+      throw new GitsignError("ERR_AGENT_REFUSED", "too many questions are waiting for an answer", { hint })
+    }
     return new Promise((resolve) => {
       const leave = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(begin), 1)
+        this.#waiting.splice(this.#waiting.indexOf(question), 1)
         resolve(false)
       }
       const begin = (): void => {
         signal.removeEventListener("abort", leave)
         resolve(true)
       }
-      this.#waiting.push(begin)
+      const question = { from, begin }
+      const forwarded = this.#waiting.findIndex((one) => one.from === "forwarded")
+      this.#waiting.splice(from === "local" && forwarded >= 0 ? forwarded : this.#waiting.length, 0, question)
       signal.addEventListener("abort", leave, { once: true })
     })
   }
 
   #next(): void {
-    const begin = this.#waiting.shift()
-    if (begin === undefined) this.#isAsking = false
-    else begin()
+    const question = this.#waiting.shift()
+    if (question === undefined) this.#isAsking = false
+    else question.begin()
   }
 
   /** The turn ends when the dialog is gone from the screen, which may be after the answer. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { latin1 } from "../src/formats/der.ts"
+import { isUtf8 } from "node:buffer"
 
 /** How much of the untrusted text is looked at: the rest is cut anyway. In UTF-16 code units. */
 const MAX_INPUT = 4096
@@ -24,15 +24,21 @@ const MARK = /\p{M}/u
 /** Marks over one letter; more of them would be drawn over the lines above and below. */
 const MAX_MARKS = 3
 
-const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+const HEX = Buffer.from("0123456789abcdef", "latin1")
 
 /** The text of a name or path in an object: UTF-8, with an escape such as `\xff` for each byte that is none. */
 export function textOf(bytes: Uint8Array): string {
-  try {
-    return fatal.decode(bytes)
-  } catch {
-    return latin1(bytes).replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`)
+  if (isUtf8(bytes)) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8")
+  const text = Buffer.alloc(4 * bytes.length)
+  let size = 0
+  const put = (byte: number | undefined): void => {
+    text[size++] = byte ?? 0
   }
+  for (const byte of bytes) {
+    if (byte < 0x80) put(byte)
+    else for (const one of [0x5c, 0x78, HEX[byte >> 4], HEX[byte & 15]]) put(one)
+  }
+  return text.toString("latin1", 0, size)
 }
 
 /** Whether a character may be shown as it is; `before` is the one before it, `marks` counts the marks up to it. */

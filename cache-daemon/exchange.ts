@@ -11,10 +11,13 @@ import type { Reply, Request, RequestOf } from "./protocol.ts"
 export interface Conversation {
   /** Whether it came over the socket for other hosts, where only what exists may be used. */
   readonly restricted: boolean
-  /** Resolves to whether the bytes could be handed to the other side. */
+  /** Resolves to whether the bytes could be handed to the other side. MUST do so soon: a client that does not take them is gone. */
   send(reply: Reply): Promise<boolean>
-  /** The client's next message; rejects with ERR_AGENT when it is gone. The caller bounds the wait itself. */
-  receive(): Promise<Request>
+  /**
+   * The client's next message; rejects with ERR_AGENT when it is gone. Once `enough` is aborted it rejects with that reason, and the
+   * next message is not handed to anybody if it is an answer ({@link isAnswer}): that one was on its way. Any other is a request.
+   */
+  receive(enough: AbortSignal): Promise<Request>
   /** Aborted when the client is gone. */
   readonly gone: AbortSignal
 }
@@ -37,8 +40,6 @@ export const isAnswer = (request: Request): boolean => ANSWERS.has(request.type)
 
 export class Exchange {
   readonly conversation: Conversation
-  /** A message that was asked for and is not waited for any more. */
-  #crossing: Promise<Request> | undefined
 
   constructor(conversation: Conversation) {
     this.conversation = conversation
@@ -64,41 +65,24 @@ export class Exchange {
    * @throws ERR_CANCELLED when it is gone; ERR_AGENT when it says something else or nothing in time; the signal's reason
    */
   async ask<T extends Request["type"]>(question: Question<T>): Promise<RequestOf<T>> {
-    if (!(await this.say(question.ask))) throw new GitsignError("ERR_CANCELLED", "the client is gone")
-    const pending = this.conversation.receive()
-    const answer = await this.#bounded(pending, question)
-    if ((question.answers as readonly string[]).includes(answer.type)) return answer as RequestOf<T>
-    throw new GitsignError("ERR_AGENT", `"${answer.type}" is no answer to "${question.ask.type}"`)
-  }
-
-  /**
-   * To be called when the request has been answered. An answer that was on its way when the agent stopped waiting for it is taken
-   * off the line; what comes instead of it is the client's next request and is returned.
-   */
-  async leftover(): Promise<Request | undefined> {
-    const request = await this.#crossing?.catch(() => undefined)
-    return request === undefined || isAnswer(request) ? undefined : request
-  }
-
-  #bounded(pending: Promise<Request>, { timeoutMs, late, signal }: Question<Request["type"]>): Promise<Request> {
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void): void => {
-        clearTimeout(timer)
-        signal?.removeEventListener("abort", onAbort)
-        act()
-      }
-      const giveUp = (error: unknown): void => {
-        this.#crossing = pending
-        settle(() => reject(error))
-      }
-      const onAbort = (): void => giveUp(signal?.reason)
-      const timer = setTimeout(() => giveUp(new GitsignError("ERR_AGENT", late, { hint: "try again" })), timeoutMs)
-      signal?.addEventListener("abort", onAbort, { once: true })
-      if (signal?.aborted) onAbort()
-      pending.then(
-        (answer) => settle(() => resolve(answer)),
-        () => settle(() => reject(new GitsignError("ERR_CANCELLED", "the client is gone"))),
-      )
-    })
+    const { ask, answers, timeoutMs, late, signal } = question
+    if (!(await this.say(ask))) throw new GitsignError("ERR_CANCELLED", "the client is gone")
+    const enough = new AbortController()
+    const onAbort = (): void => enough.abort(signal?.reason)
+    const onLate = (): void => enough.abort(new GitsignError("ERR_AGENT", late, { hint: "try again" }))
+    const timer = setTimeout(onLate, timeoutMs)
+    signal?.addEventListener("abort", onAbort, { once: true })
+    if (signal?.aborted) onAbort()
+    let answer: Request
+    try {
+      answer = await this.conversation.receive(enough.signal)
+    } catch {
+      throw enough.signal.aborted ? enough.signal.reason : new GitsignError("ERR_CANCELLED", "the client is gone")
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener("abort", onAbort)
+    }
+    if ((answers as readonly string[]).includes(answer.type)) return answer as RequestOf<T>
+    throw new GitsignError("ERR_AGENT", `"${answer.type}" is no answer to "${ask.type}"`)
   }
 }

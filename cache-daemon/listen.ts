@@ -8,8 +8,8 @@ import { randomBytes } from "node:crypto"
 import { lstatSync, renameSync, unlinkSync } from "node:fs"
 import { connect, type Server } from "node:net"
 import { dirname, join } from "node:path"
-import { GitsignError, messageOf } from "../src/errors.ts"
-import { prepareSocketDirectory } from "./socket-directory.ts"
+import { GitsignError } from "../src/errors.ts"
+import { placeReason, prepareSocketDirectory } from "./socket-directory.ts"
 import { checkSocketPath } from "./socket-path.ts"
 import { withStartLock } from "./start-lock.ts"
 import { withUmask } from "./umask.ts"
@@ -23,7 +23,7 @@ const BACKLOG = 1024
 /** A socket that this process has put in its place. */
 export interface OwnSocket {
   readonly path: string
-  /** Whether it is still where it was put: nobody has removed it or put another one there. */
+  /** Whether it is still where it was put: nobody else has removed it or put another one there. */
   isInPlace(): boolean
   /** Removes it from the directory if it is still ours. The server goes on with the connections it has. */
   remove(): void
@@ -50,7 +50,7 @@ export async function listenAt(server: Server, path: string): Promise<OwnSocket 
       await bind(server, temporary)
       renameSync(temporary, path)
     } catch (cause) {
-      const message = `the agent cannot listen at ${path}: ${messageOf(cause)}`
+      const message = `the agent cannot listen at ${path}: ${placeReason(cause)}`
       throw new GitsignError("ERR_AGENT_SOCKET", message, { cause })
     }
     return ownSocket(path)
@@ -79,7 +79,7 @@ async function isAnswered(path: string): Promise<boolean> {
   if (found === undefined) return false
   if (!found.isSocket()) {
     throw new GitsignError("ERR_AGENT_SOCKET", `${path} is not a socket, and gitsign does not remove it`, {
-      hint: "remove it, or name another path for the socket",
+      hint: "name the agent's socket, or leave --socket out",
     })
   }
   return new Promise((done) => {
@@ -98,7 +98,9 @@ async function isAnswered(path: string): Promise<boolean> {
 
 function ownSocket(path: string): OwnSocket {
   const { dev, ino } = lstatSync(path)
+  let isRemoved = false
   const isInPlace = (): boolean => {
+    if (isRemoved) return true
     const found = lstatSync(path, { throwIfNoEntry: false })
     return found !== undefined && found.ino === ino && found.dev === dev
   }
@@ -106,8 +108,11 @@ function ownSocket(path: string): OwnSocket {
     path,
     isInPlace,
     remove: () => {
+      // Once only: the next agent's socket may get the number that ours had.
+      if (isRemoved) return
       // While we listen nobody replaces it, so that it cannot become another one in between.
       if (isInPlace()) unlinkSync(path)
+      isRemoved = true
     },
   }
 }

@@ -12,6 +12,7 @@ import { GitsignError, messageOf } from "../src/errors.ts"
 import type { HttpClient } from "../src/services/http.ts"
 import { activatedSockets } from "./activation.ts"
 import { Agent } from "./agent.ts"
+import type { Confirm } from "./consent.ts"
 import { findDesktopPrompt } from "./desktop-prompt.ts"
 import { listenAt, type OwnSocket } from "./listen.ts"
 import { loadCollector } from "./memory.ts"
@@ -53,7 +54,7 @@ const TICK_MS = 5000
 const LAST_CALL_MS = 100
 const LAST_SERVICE_MS = 60_000
 
-/** After so many requests their remains are thrown away, and at the next tick after fewer. */
+/** After so many signatures and logins their remains are thrown away, and at the next tick after fewer. */
 const COLLECT_AFTER = 100
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const
@@ -102,7 +103,7 @@ export async function runAgent(options: RunOptions): Promise<number> {
       options.ready()
       return 0
     }
-    log(`listens on ${sockets.map(({ path }) => path).join(" and ") || "the sockets of systemd"}`)
+    log(`listens at ${sockets.map(({ path }) => path).join(" and ") || "the sockets of systemd"}`)
     options.ready()
     const timer = setInterval(() => tick(), options.tickMs ?? TICK_MS)
     const tick = watchIdle(options, { agent, server, sockets, end })
@@ -134,7 +135,7 @@ function makeAgent(
   collect: () => void,
 ): RunningAgent {
   const prompt = settings.confirm ? findDesktopPrompt(env, process.platform) : undefined
-  const confirm = prompt && ((text: string, signal: AbortSignal) => prompt.ask(text, signal))
+  const confirm: Confirm | undefined = prompt && ((text, signal, from) => prompt.ask(text, signal, from))
   if (settings.confirm && prompt === undefined) log("no dialog can be shown here, so the clients are asked for consent")
   const limits = { signatures: settings.maxSignatures, lifetime: settings.lifetime }
   let served = 0
@@ -142,13 +143,12 @@ function makeAgent(
     served = 0
     collect()
   }
-  const agent = new Agent({ program, http, limits, confirm, log })
+  const agent = new Agent({ program, http, limits, confirm, mustConfirm: settings.confirm, log })
   return {
     handle: async (request, conversation) => {
-      // Whatever the client's settings say, no signature without consent.
-      const asked = request.type === "sign" && settings.confirm ? { ...request, confirm: true } : request
-      await agent.handle(asked, conversation)
-      if (++served >= COLLECT_AFTER) free()
+      await agent.handle(request, conversation)
+      // Others leave nothing behind, and cost less than the cleaning up.
+      if ((request.type === "sign" || request.type === "warm") && ++served >= COLLECT_AFTER) free()
     },
     tick: () => {
       agent.tick()

@@ -27,17 +27,26 @@ export interface SignatureJob {
   readonly onLogging: () => void
 }
 
+/** The credential has ended while its turn, its person or a server was waited for; nothing has been logged. */
+export class CredentialEnded extends Error {}
+
 /**
  * Signs, with the servers of the credential's key. A client that is gone before the upload leaves nothing behind; one that goes
  * later does not stop it.
  *
- * @throws as `sign()`; ERR_CANCELLED when the client is gone; the reason for which the credential was taken away meanwhile
+ * @throws as `sign()`; ERR_CANCELLED when the client is gone; {@link CredentialEnded}; the reason for which the credential was taken away meanwhile
  */
-export function makeSignature(job: SignatureJob): Promise<SignOutcome> {
+export async function makeSignature(job: SignatureJob): Promise<SignOutcome> {
   const { request, stored, exchange, http } = job
   const { rekor, timestampServer } = stored.key
   const { certificate, signer } = stored.credential.credential
+  const checkTime = (): void => {
+    // Throws when it has been taken away, which no login may make good.
+    void stored.credential
+    if (!stored.isInTime(job.now(), request.limits)) throw new CredentialEnded()
+  }
   const upload = createRekorClient({ url: rekor, http }).uploadLogEntry
+  checkTime()
   return sign({
     payload: request.payload,
     detached: request.detached,
@@ -51,9 +60,10 @@ export function makeSignature(job: SignatureJob): Promise<SignOutcome> {
         ? undefined
         : createTimestampAuthority({ url: timestampServer, http, signal: exchange.gone }),
     logEntry: async (entry) => {
+      checkTime()
       const listening = await exchange.say({ type: "logging" })
       if (!listening) throw new GitsignError("ERR_CANCELLED", "the client is gone")
-      // Throws when it has been taken away while the timestamp was waited for.
+      // It may have been taken away meanwhile.
       void stored.credential
       job.onLogging()
       return upload(entry)

@@ -10,6 +10,9 @@ import type { CredentialKey, CredentialLimits } from "./protocol.ts"
 /** A certificate that ends sooner is not used: the signature has to be in the log while it is valid. In milliseconds. */
 const MARGIN_MS = 30_000
 
+/** So much of it has to be left when the upload to the log begins, in milliseconds. */
+const UPLOAD_MARGIN_MS = 5000
+
 /** Each has cost a login; over that the one that ends first makes room. */
 export const MAX_CREDENTIALS = 64
 
@@ -60,6 +63,7 @@ export class StoredCredential<C> {
   readonly expires: Date
   /** How many signatures it may make in all; 0 is "no limit". */
   readonly maxSignatures: number
+  readonly #lifetime: number
   #credential: C | undefined
   #revoked: GitsignError | undefined
   #made = 0
@@ -73,6 +77,7 @@ export class StoredCredential<C> {
     this.created = created
     this.notAfter = made.notAfter
     this.expires = this.#expiresBy(made.limits)
+    this.#lifetime = made.limits.lifetime
     this.maxSignatures = made.limits.signatures
     this.#credential = made.credential
   }
@@ -113,6 +118,18 @@ export class StoredCredential<C> {
       this.notAfter.getTime() - MARGIN_MS,
     )
     return now.getTime() < end && this.#credential !== undefined && this.remaining(limits) !== 0
+  }
+
+  /**
+   * Whether a signature that was reserved may still be made at `now`, which may be long after that. Where a certificate seemed to be at
+   * its end as soon as it was made the clock is wrong, and the log and the verification have the say.
+   */
+  isInTime(now: Date, limits: CredentialLimits): boolean {
+    const end = this.notAfter.getTime()
+    const made = this.created.getTime()
+    const lifetime = narrower(this.#lifetime, limits.lifetime)
+    if (lifetime !== 0 && now.getTime() >= made + lifetime * 1000) return false
+    return now.getTime() < end - UPLOAD_MARGIN_MS || made >= end - MARGIN_MS
   }
 
   /**

@@ -83,6 +83,27 @@ describe.runIf(existsSync(ACTIVATE))("systemd-socket-activate (where it is insta
       expect(await statusOf(path)).toMatchObject({ restricted: true })
     })
 
+    test.each([
+      ["a name that gitsign does not know", ["--fdname=gitsign-forward.socket"]],
+      ["no name, where there are two", []],
+    ])("does not serve a socket with %s, which might be the restricted one", async (_, options) => {
+      const directory = newDirectory()
+      const path = join(directory, "agent.sock")
+      const second = options.length === 0 ? ["-l", join(directory, "extra.sock")] : []
+      const program = await activate("-l", path, ...second, ...options)
+      const client = new RawClient(path).hello({ type: "status" })
+      expect(await program.ended).toBe(2)
+      expect(program.output.stdout).toMatch(/has a name that gitsign does not know.*FileDescriptorName/)
+      await client.closed
+      expect(client.replies).toEqual([])
+    })
+
+    test.each(["agent", "gitsign-agent.socket"])("knows the ordinary one by the name %s", async (name) => {
+      const path = join(newDirectory(), "agent.sock")
+      await activate("-l", path, `--fdname=${name}`)
+      expect(await statusOf(path)).toMatchObject({ restricted: false })
+    })
+
     test("leaves the sockets to systemd when it is stopped", async () => {
       const path = join(newDirectory(), "agent.sock")
       const program = await activate("-l", path)

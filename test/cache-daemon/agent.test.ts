@@ -133,6 +133,75 @@ describe("time", () => {
   })
 })
 
+describe("the age of a credential is looked at again", () => {
+  /** A timestamp server that holds up, and a key with it. */
+  const held = async () => {
+    const server = await barrier(world.sandbox.urls.timestamp)
+    return { ...server, key: world.key({ timestampServer: server.url }) }
+  }
+
+  test.each([
+    ["its lifetime", 35, 36],
+    ["its certificate", 0, 596],
+  ])("before the upload, and what outlived %s is made anew", async (_, lifetime, seconds) => {
+    const clocks = new Clocks()
+    const one = made(clocks.options)
+    const { key, reached, open } = await held()
+    const client = await one.connect()
+    const limits = { signatures: 0, lifetime }
+    const old = expectLast(await world.tell(client, world.warmRequest({ key, limits })), "ready").credential
+    const before = (await world.entries()).rekor
+    const signing = world.tell(client, world.signRequest({ key, confirm: true }))
+    await reached
+    clocks.pass(seconds, one)
+    open()
+    const told = await signing
+    // Nobody is asked twice for the same signature.
+    expect(told.types).toEqual(["consent_needed", "token_needed", "logging", "signed"])
+    expect(expectLast(told, "signed").fingerprint).not.toBe(old.fingerprint)
+    expect((await world.entries()).rekor).toBe(before + 1)
+  })
+
+  test("when its turn comes", async () => {
+    const clocks = new Clocks()
+    const one = made(clocks.options)
+    const { key, requests, open } = await held()
+    const first = await one.connect()
+    const limits = { signatures: 0, lifetime: 35 }
+    expectLast(await world.tell(first, world.warmRequest({ key, limits })), "ready")
+    const clients = await Promise.all(Array.from({ length: 34 }, () => one.connect()))
+    const all = clients.map((client) => world.tell(client, world.signRequest({ key, limits })))
+    await expect.poll(requests).toBe(32)
+    clocks.pass(36, one)
+    open()
+    const told = await Promise.all(all)
+    expect(new Set(told.map(({ last }) => last.type))).toEqual(new Set(["signed"]))
+    const [, ...others] = new Set(told.map((each) => expectLast(each, "signed").fingerprint))
+    // One login for all of them, and nothing by the old key.
+    expect(others).toEqual([])
+    expect(told.filter(({ types }) => types.includes("token_needed"))).toHaveLength(1)
+  })
+
+  test("but not for ever where the servers take longer than a lifetime", async () => {
+    const clocks = new Clocks()
+    // Each look at the clock is 20 seconds after the one before.
+    const now = (): Date => {
+      clocks.wall += 20_000
+      return new Date(clocks.wall)
+    }
+    const one = made({ ...clocks.options, now })
+    const client = await one.connect()
+    const before = (await world.entries()).rekor
+    const told = await world.tell(client, world.signRequest({ limits: { signatures: 0, lifetime: 10 } }))
+    expect(told.types).toEqual(["token_needed", "token_needed", "token_needed", "error"])
+    expect(expectLast(told, "error")).toMatchObject({
+      code: "ERR_AGENT",
+      message: expect.stringMatching(/the key ended/),
+    })
+    expect((await world.entries()).rekor).toBe(before)
+  })
+})
+
 describe("a login", () => {
   test("goes on at Fulcio when its client goes, for those who wait", async () => {
     const one = made()
@@ -295,6 +364,47 @@ describe("the agent's own consent", () => {
   })
 })
 
+describe("consent that the agent's settings force, where nobody can be asked at the agent", () => {
+  test("is asked of the client's person, also for a request that comes instead of an answer", async () => {
+    const one = made({ mustConfirm: true })
+    const [client, other] = [await one.connect(), await one.connect()]
+    client.send(world.warmRequest({ key: world.key({ repository: "/other/.git" }) }))
+    expect(await world.hear(client)).toEqual({ type: "token_needed" })
+    expectLast(await world.tell(other, { type: "lock", passphrase: "correct horse" }), "done")
+    expect(await world.hear(client)).toMatchObject({ type: "error", code: "ERR_AGENT_LOCKED" })
+    expectLast(await world.tell(other, { type: "unlock", passphrase: "correct horse" }), "done")
+    expectLast(await world.tell(other, world.warmRequest()), "ready")
+    const before = (await world.entries()).rekor
+    const told = await world.tell(client, world.signRequest({ confirm: false }), { granted: false })
+    expect(told.types).toEqual(["consent_needed", "error"])
+    expect((await world.entries()).rekor).toBe(before)
+  })
+
+  test("is refused on the restricted socket", async () => {
+    const one = made({ mustConfirm: true })
+    await warm(one)
+    const told = await world.tell(await one.connect({ restricted: true }), world.signRequest({ confirm: false }))
+    expect(told.types).toEqual(["error"])
+    expect(expectLast(told, "error").code).toBe("ERR_AGENT_REFUSED")
+  })
+
+  test("is none when nobody answers, and no reason to sign without the agent", async () => {
+    const one = made({ mustConfirm: true, patienceMs: 100 })
+    const client = await warm(one)
+    client.send(world.signRequest())
+    expect((await world.hear(client)).type).toBe("consent_needed")
+    expect(await world.hear(client)).toMatchObject({
+      type: "error",
+      code: "ERR_AGENT_REFUSED",
+      message: "nobody answered whether to sign",
+    })
+    // A yes that was on its way is not taken for one to the next question.
+    client.send({ type: "consent", granted: true })
+    client.send(world.signRequest())
+    expect((await world.hear(client)).type).toBe("consent_needed")
+  })
+})
+
 describe("what goes wrong inside", () => {
   test("is told without a word of it, and its place is in the log", async () => {
     const secret = "hunter2"
@@ -328,5 +438,38 @@ describe("many at once", () => {
     open()
     const last: Reply["type"][] = (await Promise.all(all)).map((told) => told.last.type)
     expect(new Set(last)).toEqual(new Set(["signed"]))
+  })
+
+  test("another host's signatures never take the places of this one's", async () => {
+    const one = made()
+    const { url, requests, open } = await barrier(world.sandbox.urls.timestamp)
+    const key = world.key({ timestampServer: url })
+    const near = await one.connect()
+    expectLast(await world.tell(near, world.warmRequest({ key })), "ready")
+    const far = await Promise.all(Array.from({ length: 40 }, () => one.connect({ restricted: true })))
+    const all = far.map((client) => world.tell(client, world.signRequest({ key })))
+    await expect.poll(requests).toBe(4)
+    const told = world.tell(near, world.signRequest({ key }))
+    await expect.poll(requests).toBe(5)
+    open()
+    expectLast(await told, "signed")
+    for (const each of await Promise.all(all)) expectLast(each, "signed")
+  })
+
+  test("entries that nobody takes are told in the log once a minute, and all are counted", async () => {
+    const one = made()
+    const { url, requests, open } = await barrier(world.sandbox.urls.rekor)
+    const key = world.key({ rekor: url })
+    const near = await one.connect()
+    expectLast(await world.tell(near, world.warmRequest({ key })), "ready")
+    const clients = await Promise.all(Array.from({ length: 10 }, () => one.connect()))
+    for (const client of clients) client.send(world.signRequest({ key }))
+    await expect.poll(requests).toBe(10)
+    for (const client of clients) client.close()
+    open()
+    await expect
+      .poll(async () => expectLast(await world.tell(near, { type: "list" }), "list").credentials, { timeout: 10_000 })
+      .toMatchObject([{ signatures: 10, unclaimed: 10 }])
+    expect(one.logged().match(/is for a client that is gone/g)).toHaveLength(1)
   })
 })

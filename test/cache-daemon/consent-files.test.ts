@@ -229,6 +229,16 @@ describe("a client that lies", () => {
       ]),
     ],
     [
+      "a file and a folder of one name, and names between them",
+      treeContent([
+        ["100644", "a", ID],
+        ["100644", "a-", ID],
+        ["100644", "a--", ID],
+        ["40000", "a-", ID],
+      ]),
+    ],
+    ["a name that no path can have", treeContent([["40000", "a".repeat(4097), rawObject("tree", treeContent([])).id]])],
+    [
       "another order",
       treeContent([
         ["100644", "b", ID],
@@ -264,7 +274,7 @@ describe("a client that lies", () => {
       all.push(tree.raw)
     }
     const started = performance.now()
-    expect(changedFiles(commitPayload(tree.id), all)).toMatchObject({ status: "proven", truncated: true })
+    expect(changedFiles(commitPayload(tree.id), all)).toEqual({ status: "unknown", reason: "the trees are too large" })
     let empty = rawObject("tree", treeContent([]))
     const none = [empty.raw]
     for (let depth = 0; depth < 60; depth++) {
@@ -279,6 +289,98 @@ describe("a client that lies", () => {
     }
     expect(changedFiles(commitPayload(empty.id), none)).toMatchObject({ status: "unknown" })
     expect(performance.now() - started).toBeLessThan(5000)
+  })
+
+  test("one folder in many places is each of them", () => {
+    const inner = rawObject("tree", treeContent(["a", "b", "c"].map((name) => ["100644", name, ID] as const)))
+    const folders = (count: number) =>
+      rawObject(
+        "tree",
+        treeContent(
+          Array.from({ length: count }, (_, i) => ["40000", `d${String(i).padStart(5, "0")}`, inner.id] as const),
+        ),
+      )
+    const some = folders(1000)
+    const changed = changedFiles(commitPayload(some.id), [some.raw, inner.raw])
+    expect(changed).toMatchObject({ status: "proven", truncated: false })
+    expect(changed.status === "proven" && new Set(changed.files.map(({ path }) => path)).size).toBe(3000)
+    const many = folders(20_000)
+    expect(changedFiles(commitPayload(many.id), [many.raw, inner.raw])).toMatchObject({ truncated: true })
+  })
+
+  const numbered = (count: number, mode: string, id: string, suffix = "") =>
+    rawObject(
+      "tree",
+      treeContent(
+        Array.from({ length: count }, (_, i) => [mode, `${String(i).padStart(6, "0")}${suffix}`, id] as const),
+      ),
+    )
+  const EMPTY = rawObject("tree", treeContent([]))
+
+  /** Each takes seconds to minutes when what it repeats is read again each time. */
+  test.each<[string, () => { payload: Buffer; objects: Buffer[] }, object]>([
+    [
+      "a name of two megabytes in 180,000 places",
+      () => {
+        const long = rawObject("tree", treeContent([["40000", "n".repeat(2_097_000), EMPTY.id]]))
+        const middle = numbered(45_000, "40000", long.id)
+        const root = numbered(4, "40000", middle.id)
+        return { payload: commitPayload(root.id), objects: [root.raw, middle.raw, long.raw] }
+      },
+      { reason: "a path is too long" },
+    ],
+    [
+      "57,000 folders in each of 57,000 folders",
+      () => {
+        const inner = numbered(57_000, "40000", EMPTY.id)
+        const root = numbered(57_000, "40000", inner.id)
+        return { payload: commitPayload(root.id), objects: [root.raw, inner.raw] }
+      },
+      { reason: "the trees are too large" },
+    ],
+    [
+      "eight megabytes of empty folders",
+      () => {
+        const parts = [0, 1, 2, 3].map((one) => numbered(57_000, "40000", EMPTY.id, `${one}`))
+        const root = rawObject("tree", treeContent(parts.map(({ id }, i) => ["40000", `${i}`, id] as const)))
+        return { payload: commitPayload(root.id), objects: [root.raw, ...parts.map(({ raw }) => raw)] }
+      },
+      { reason: "the trees are too large" },
+    ],
+    [
+      "two folders of 50,000 equal files and one that differs, in 5,000 places",
+      () => {
+        const [one, other] = ["2", "3"].map((digit) => {
+          const files = Array.from(
+            { length: 50_000 },
+            (_, i) => ["100644", `${String(i).padStart(6, "0")}`, ID] as const,
+          )
+          return rawObject("tree", treeContent([...files, ["100644", "z", digit.repeat(40)]]))
+        })
+        if (one === undefined || other === undefined) throw new Error("two")
+        const before = numbered(5000, "40000", one.id)
+        const after = numbered(5000, "40000", other.id)
+        const parent = rawObject("commit", commitPayload(before.id))
+        const objects = [parent, before, after, one, other].map(({ raw }) => raw)
+        return { payload: commitPayload(after.id, [parent.id]), objects }
+      },
+      { reason: "the trees are too large" },
+    ],
+    [
+      "names of four thousand bytes that are no UTF-8",
+      () => {
+        const names = numbered(500, "100644", ID, "\xff".repeat(4000))
+        return { payload: commitPayload(names.id), objects: [names.raw] }
+      },
+      { status: "proven", truncated: true },
+    ],
+  ])("%s cost little", (_, make, expected) => {
+    const { payload, objects } = make()
+    const started = process.cpuUsage()
+    expect(changedFiles(payload, objects)).toMatchObject(expected)
+    const { user, system } = process.cpuUsage(started)
+    // Much more than it takes, and much less than it took, where it was read again each time.
+    expect((user + system) / 1000).toBeLessThan(750)
   })
 
   test("a chain of folders deeper than any path", () => {

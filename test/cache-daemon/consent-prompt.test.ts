@@ -153,12 +153,51 @@ describe.skipIf(process.platform === "win32")("DesktopPrompt.ask", () => {
     expect(given).toMatch(/^LC_ALL=C\.UTF-8$/m)
   })
 
-  test("one dialog at a time, in order, 32 wait, more are refused", async () => {
+  const TOO_MANY = expect.objectContaining({
+    code: "ERR_AGENT_REFUSED",
+    message: "too many questions are waiting for an answer",
+  })
+
+  test("one dialog at a time, in order, 32 wait, more are told that they are too many", async () => {
     const prompt = promptWith("sleep 0.02")
-    const answers = await Promise.all(Array.from({ length: 40 }, () => prompt.ask(TEXT, never())))
-    expect(answers).toEqual(Array.from({ length: 40 }, (_, i) => i < 33))
+    const answers = await Promise.allSettled(Array.from({ length: 40 }, () => prompt.ask(TEXT, never())))
+    expect(answers).toEqual(
+      Array.from({ length: 40 }, (_, i) =>
+        i < 33 ? { status: "fulfilled", value: true } : { status: "rejected", reason: TOO_MANY },
+      ),
+    )
     expect(logged()).toEqual(Array.from({ length: 66 }, (_, i) => (i % 2 === 0 ? "begin" : "end")))
     expect(await prompt.ask(TEXT, never())).toBe(true)
+  })
+
+  test("of another host one dialog waits, and those of this machine come before it", async () => {
+    const prompt = promptWith(`printf '%s\\n' "$8" >> '${join(directory, "order")}'; sleep 0.1`)
+    const order: string[] = []
+    const ask = (name: string, from?: "local" | "forwarded"): Promise<boolean> =>
+      prompt.ask(name, never(), from).then((answer) => {
+        order.push(name)
+        return answer
+      })
+    const forwarded = [ask("shown", "forwarded"), ask("waits", "forwarded")]
+    const refused = await Promise.allSettled(Array.from({ length: 40 }, () => ask("refused", "forwarded")))
+    expect(refused).toEqual(Array.from({ length: 40 }, () => ({ status: "rejected", reason: TOO_MANY })))
+    const local = [ask("first"), ask("second", "local")]
+    expect(await Promise.all([...forwarded, ...local])).toEqual([true, true, true, true])
+    expect(order).toEqual(["shown", "first", "second", "waits"])
+    const shown = readFileSync(join(directory, "order"), "utf8")
+    expect(shown).toBe("--text=shown\n--text=first\n--text=second\n--text=waits\n")
+  })
+
+  test("a place in the row is free again when its client is gone", async () => {
+    const prompt = promptWith("sleep 0.2")
+    const shown = prompt.ask(TEXT, never(), "forwarded")
+    const gone = new AbortController()
+    const waits = prompt.ask(TEXT, gone.signal, "forwarded")
+    await expect(prompt.ask(TEXT, never(), "forwarded")).rejects.toEqual(TOO_MANY)
+    gone.abort()
+    expect(await waits).toBe(false)
+    const next = prompt.ask(TEXT, never(), "forwarded")
+    expect(await Promise.all([shown, next])).toEqual([true, true])
   })
 
   test("a client that is gone closes its dialog, and the next one is shown", async () => {

@@ -216,7 +216,8 @@ export function signingContract({ world, agent, client }: ContractTools): void {
       odd.send(world().signRequest({ confirm: true }))
       expect((await world().hear(odd)).type).toBe("consent_needed")
       odd.send({ type: "token", identityToken: await world().token() })
-      expect(await world().hear(odd)).toMatchObject({ type: "error", code: "ERR_AGENT" })
+      // Not ERR_AGENT, for which a client signs without the agent.
+      expect(await world().hear(odd)).toMatchObject({ type: "error", code: "ERR_AGENT_REFUSED" })
       leaving.send(world().signRequest({ confirm: true }))
       expect((await world().hear(leaving)).type).toBe("consent_needed")
       leaving.close()

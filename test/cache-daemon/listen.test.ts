@@ -7,6 +7,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -169,6 +170,20 @@ describe("one socket", () => {
     other?.remove()
     expect(existsSync(path)).toBe(false)
     second.close()
+  })
+
+  test("is removed once, whatever number the next one has", async () => {
+    const path = join(directory(), "agent.sock")
+    const server = createServer()
+    const own = await listenAt(server, path)
+    // The same file for all that the system says of it, as when the next socket gets the number of the one before.
+    linkSync(path, `${path}.kept`)
+    own?.remove()
+    expect(existsSync(path)).toBe(false)
+    renameSync(`${path}.kept`, path)
+    own?.remove()
+    expect(existsSync(path)).toBe(true)
+    server.close()
   })
 
   test("says whom it waits for when another one does not get on", { timeout: 20_000 }, async () => {

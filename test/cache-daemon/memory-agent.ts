@@ -5,7 +5,7 @@
  */
 
 import { Agent, type AgentOptions } from "../../cache-daemon/agent.ts"
-import type { Conversation } from "../../cache-daemon/exchange.ts"
+import { type Conversation, isAnswer } from "../../cache-daemon/exchange.ts"
 import {
   decodeReply,
   decodeRequest,
@@ -65,11 +65,20 @@ class Mailbox<T> {
     else taker.resolve(message)
   }
 
-  take(): Promise<T> {
+  take(enough?: AbortSignal): Promise<T> {
     const message = this.#messages.shift()
     if (message !== undefined) return Promise.resolve(message)
     if (this.#ended) return Promise.reject(new Error("the connection has ended"))
-    return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }))
+    return new Promise((resolve, reject) => {
+      const taker = { resolve, reject }
+      this.#takers.push(taker)
+      const leave = (): void => {
+        const index = this.#takers.indexOf(taker)
+        if (index >= 0) this.#takers.splice(index, 1)
+        reject(enough?.reason)
+      }
+      enough?.addEventListener("abort", leave, { once: true })
+    })
   }
 
   end(): void {
@@ -84,12 +93,19 @@ class Connection implements Client {
   readonly #replies = new Mailbox<Reply>()
   readonly #gone = new AbortController()
   readonly #reader = new MessageReader()
+  #isAnswerDue = false
 
   constructor(agent: Agent, restricted: boolean) {
     const conversation: Conversation = {
       restricted,
       gone: this.#gone.signal,
-      receive: () => this.#requests.take(),
+      receive: (enough) => {
+        // What is not waited for any more may still come.
+        enough.addEventListener("abort", () => {
+          this.#isAnswerDue = true
+        })
+        return this.#requests.take(enough)
+      },
       send: async (reply) => {
         if (this.#gone.signal.aborted) return false
         const [body] = new MessageReader().push(encodeMessage(reply))
@@ -103,8 +119,11 @@ class Connection implements Client {
   /** What a server does: one request after the other. */
   async #serve(agent: Agent, conversation: Conversation): Promise<void> {
     for (;;) {
-      const request = await conversation.receive().catch(() => undefined)
+      const request = await this.#requests.take().catch(() => undefined)
       if (request === undefined) return
+      const isLate = this.#isAnswerDue && isAnswer(request)
+      this.#isAnswerDue = false
+      if (isLate) continue
       await agent.handle(request, conversation)
       if (request.type === "stop" && !conversation.restricted) await conversation.send({ type: "done" })
     }

@@ -8,7 +8,14 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
-import { encodeMessage, LIMITS, PROTOCOL_VERSION } from "../../cache-daemon/protocol.ts"
+import {
+  type CredentialKey,
+  encodeMessage,
+  LIMITS,
+  PROTOCOL_VERSION,
+  type Request,
+  type TrustFiles,
+} from "../../cache-daemon/protocol.ts"
 import {
   buildPrograms,
   type Program,
@@ -23,6 +30,29 @@ import { order, RawClient, statusOf } from "./raw-client.ts"
 const folder = temporaryFolder()
 const { server: script } = await buildPrograms("server")
 let made = 0
+
+const NO_KEY: CredentialKey = {
+  fulcio: "",
+  rekor: "",
+  timestampServer: "",
+  issuer: "",
+  clientID: "",
+  connectorID: "",
+  tokenProvider: "",
+  tokenIdentity: "",
+  committerEmail: "",
+  committerName: "",
+  matchCommitter: false,
+  repository: "",
+}
+
+const NO_TRUST: TrustFiles = {
+  trustedRoot: undefined,
+  fulcioRoot: undefined,
+  rekorPublicKey: undefined,
+  ctLogPublicKey: undefined,
+  timestampCertChain: undefined,
+}
 
 /** Unsigned 32-bit, big-endian. */
 const length = (size: number): Buffer => {
@@ -44,9 +74,10 @@ const typesOf = (replies: readonly { readonly type: string }[]): string[] => rep
 describe.each(RUNTIMES)("the server on $name", ({ command }) => {
   stopProgramsAfterEach()
 
-  async function serve(limits: object = {}): Promise<{ path: string; program: Program }> {
+  async function serve(limits: object = {}): Promise<{ path: string; restricted: string; program: Program }> {
     const path = join(folder, `d${++made}`, "agent.sock")
-    return { path, program: await startReady(command, [script, path, JSON.stringify(limits)]) }
+    const restricted = path.replace("agent", "extra")
+    return { path, restricted, program: await startReady(command, [script, path, JSON.stringify(limits), restricted]) }
   }
 
   test("says hello, and answers a request that came right behind the client's", async () => {
@@ -189,6 +220,131 @@ describe.each(RUNTIMES)("the server on $name", ({ command }) => {
     await until(() => program.output.stderr.includes("gone during flood:1000"), 3000)
     client.end()
     expect(await statusOf(path)).toBeDefined()
+  })
+
+  test("closes the connection of a client that does not take a reply, with what is done for it", async () => {
+    const { path, program } = await serve({ replyMs: 300 })
+    const client = new RawClient(path).hello()
+    await client.messages(1)
+    client.socket.pause()
+    client.send(order("flood:1000"))
+    await until(() => program.output.stderr.includes("gone during flood:1000"), 3000)
+    expect(program.output.stderr).toContain("closed a connection: it does not take its replies")
+    // One that reads late, but reads, gets all of it.
+    const slow = new RawClient(path).hello(order("flood:50"))
+    slow.socket.pause()
+    await wait(100)
+    slow.socket.resume()
+    expect(typesOf(await slow.messages(52)).at(-1)).toBe("done")
+  })
+
+  test("gives another host only so many connections, and the owner the rest", async () => {
+    const { path, restricted } = await serve({ connections: 8, restrictedConnections: 4 })
+    const busy = Array.from({ length: 3 }, () => new RawClient(restricted).hello(order("wait:1500")))
+    await Promise.all(busy.map((client) => client.messages(1)))
+    const idle = new RawClient(restricted).hello()
+    await idle.messages(1)
+    // The one that can be spared goes, and then the newcomers.
+    const last = new RawClient(restricted).hello(order("wait:1500"))
+    await last.messages(1)
+    await idle.closed
+    const refused = Array.from({ length: 20 }, () => new RawClient(restricted))
+    await Promise.all(refused.map(({ closed }) => closed))
+    const own = Array.from({ length: 4 }, () => new RawClient(path).hello(order("wait:1000")))
+    for (const client of [...busy, last, ...own]) expect(typesOf(await client.messages(2))).toEqual(["hello", "done"])
+  })
+
+  test("never closes the owner's connection for another host's", async () => {
+    const { path, restricted } = await serve({ connections: 4, restrictedConnections: 3 })
+    const own = Array.from({ length: 3 }, () => new RawClient(path).hello())
+    await Promise.all(own.map((client) => client.messages(1)))
+    for (let index = 0; index < 10; index++) await new RawClient(restricted).hello().messages(1)
+    expect(own.map(({ isClosed }) => isClosed)).toEqual([false, false, false])
+  })
+
+  /** A request that is worked on for a second. */
+  const work = (size: number): Request => ({
+    type: "warm",
+    key: NO_KEY,
+    trust: { ...NO_TRUST, trustedRoot: "x".repeat(size) },
+    limits: { signatures: 0, lifetime: 0 },
+  })
+
+  test("refuses what is too much to be worked on at once, and works on it later", async () => {
+    const { path, restricted } = await serve({ workBytes: 900_000, restrictedBytes: 300_000 })
+    const [first, second, third] = [new RawClient(path), new RawClient(path), new RawClient(path)]
+    first.hello(work(400_000))
+    await first.messages(1)
+    second.hello(work(400_000))
+    await second.messages(1)
+    await wait(200)
+    third.hello(work(400_000))
+    expect((await third.messages(2))[1]).toMatchObject({
+      code: "ERR_AGENT",
+      message: expect.stringMatching(/too much/),
+    })
+    // Small ones always come through.
+    expect(await statusOf(path)).toBeDefined()
+    for (const client of [first, second]) expect((await client.messages(2))[1]).toMatchObject({ message: "warm" })
+    third.send(work(400_000))
+    expect((await third.messages(3))[2]).toMatchObject({ message: "warm" })
+    // Another host has less of it.
+    const far = [new RawClient(restricted).hello(work(200_000)), new RawClient(restricted).hello()]
+    await far[0]?.messages(1)
+    await wait(200)
+    expect((await far[1]?.send(work(200_000)).messages(2))?.[1]).toMatchObject({
+      message: expect.stringMatching(/too much/),
+    })
+    expect((await far[0]?.messages(2))?.[1]).toMatchObject({ message: "warm" })
+  })
+
+  test("keeps fewer unfinished bytes of another host, at its own cost", async () => {
+    const { path, restricted } = await serve({ unfinishedBytes: 1024 * 1024, restrictedBytes: 300_000 })
+    const near = new RawClient(path).hello()
+    await near.messages(1)
+    near.socket.write(Buffer.concat([length(500_000), Buffer.alloc(400_000)]))
+    const far = [new RawClient(restricted).hello(), new RawClient(restricted).hello()]
+    await Promise.all(far.map((client) => client.messages(1)))
+    far[0]?.socket.write(Buffer.concat([length(500_000), Buffer.alloc(200_000)]))
+    await wait(200)
+    far[1]?.socket.write(Buffer.concat([length(500_000), Buffer.alloc(150_000)]))
+    await far[0]?.closed
+    expect([near, ...far].map(({ isClosed }) => isClosed)).toEqual([false, true, false])
+  })
+
+  test("takes a late answer off the line, and any other message for the next request", async () => {
+    const { path, program } = await serve()
+    const late = new RawClient(path).hello(order("ask:100"))
+    expect(typesOf(await late.messages(3))).toEqual(["hello", "token_needed", "done"])
+    late.send({ type: "token", identityToken: "a" }, { type: "token", identityToken: "b" }, { type: "status" })
+    // The second one answers nothing, as it never did.
+    expect(typesOf(await late.messages(5)).slice(3)).toEqual(["error", "status"])
+    const hello = new RawClient(path).hello(order("ask:100"))
+    await hello.messages(3)
+    hello.hello()
+    await hello.closed
+    expect(typesOf(hello.replies).at(-1)).toBe("error")
+    const client = new RawClient(path).hello(order("ask:100"))
+    await client.messages(3)
+    client.send({ type: "stop" })
+    expect(typesOf(await client.messages(4)).at(-1)).toBe("done")
+    expect(await program.ended).toBe(0)
+  })
+
+  test("answers all who tell it to stop at once, and who asks something else then", async () => {
+    const { path, program } = await serve()
+    const logging = new RawClient(path).hello(order("log:600"))
+    await logging.messages(2)
+    const clients = Array.from({ length: 5 }, () => new RawClient(path).hello())
+    await Promise.all(clients.map((client) => client.messages(1)))
+    const [late] = clients.splice(0, 1)
+    for (const client of clients) client.send({ type: "stop" })
+    await wait(20)
+    late?.send({ type: "list" })
+    for (const client of clients) expect(typesOf(await client.messages(2))).toEqual(["hello", "done"])
+    expect((await late?.messages(2))?.[1]).toMatchObject({ code: "ERR_AGENT", message: expect.stringMatching(/stop/) })
+    expect(typesOf(await logging.messages(3))).toEqual(["hello", "logging", "done"])
+    expect(await program.ended).toBe(0)
   })
 
   test("serves 50 requests while 1,000 connections are idle", async () => {

@@ -7,9 +7,10 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
+import { decodePemFile, encodePem } from "../../src/formats/pem.ts"
 import { parseTrustedRoot } from "../../src/formats/trusted-root.ts"
 import { parseCertificate } from "../../src/formats/x509.ts"
-import { loadTrustedRoot } from "../../src/trust/load.ts"
+import { loadTrustedRoot, trustedRootOf } from "../../src/trust/load.ts"
 import { FIXTURES } from "../support/fixtures.ts"
 
 const trust = (name: string): string => join(FIXTURES, "trust", name)
@@ -58,6 +59,63 @@ describe("overrides", () => {
     refused({ ctLogPublicKey: trust("missing.pem") })
     refused({ trustedRoot: trust("captures-tsa.pem") })
     refused({ timestampCertChain: trust("made.json") })
+  })
+})
+
+describe("a file of many certificates or keys", () => {
+  const content = (name: string): string => readFileSync(trust(name), "utf8")
+  const of = (part: "fulcioRoot" | "timestampCertChain" | "rekorPublicKey" | "ctLogPublicKey", pem: string) =>
+    trustedRootOf({
+      ...{ trustedRoot: undefined, fulcioRoot: undefined, rekorPublicKey: undefined },
+      ...{ ctLogPublicKey: undefined, timestampCertChain: undefined },
+      [part]: pem,
+    })
+  const root = decodePemFile(content("captures-fulcio.pem"), "CERTIFICATE", "ERR_TRUSTED_ROOT").find(
+    (der) => Buffer.compare(parseCertificate(der).issuer, parseCertificate(der).subject) === 0,
+  )
+  if (root === undefined) throw new Error("the fixture has a root")
+  const nameOf = (name: Uint8Array): number => name[name.length - 1] ?? 0
+
+  /** Certificates that name each other in a row; who signed them is not looked at when they are put in order. */
+  const chain = Array.from({ length: 60 }, (_, index) => {
+    const der = Buffer.from(root)
+    const { issuer, subject } = parseCertificate(der)
+    // The first is issued by the root itself.
+    if (index > 0) issuer[issuer.length - 1] = index
+    subject[subject.length - 1] = index + 1
+    return der
+  })
+
+  test("in any order they are the same chain, the most specific first and the root last", () => {
+    const expected = [...Array.from({ length: 60 }, (_, index) => 60 - index), nameOf(parseCertificate(root).subject)]
+    const mixed = [...chain.filter((_, i) => i % 3 === 1), root, ...chain.filter((_, i) => i % 3 !== 1).reverse()]
+    for (const order of [[root, ...chain], [...chain.toReversed(), root], mixed]) {
+      const pem = order.map((der) => encodePem("CERTIFICATE", der)).join("")
+      const [authority] = of("fulcioRoot", pem).certificateAuthorities
+      expect(authority?.certChain.map((der) => nameOf(parseCertificate(der).subject))).toEqual(expected)
+    }
+  })
+
+  test.each(["fulcioRoot", "timestampCertChain"] as const)("at most 64 certificates: %s", (part) => {
+    const one = encodePem("CERTIFICATE", root)
+    expect(() => of(part, one.repeat(64))).not.toThrow()
+    expect(() => of(part, one.repeat(65))).toThrow(
+      expect.objectContaining({
+        code: "ERR_TRUSTED_ROOT",
+        message: expect.stringMatching(/^the .* holds 65 CERTIFICATE blocks, and at most 64 are read$/),
+      }),
+    )
+  })
+
+  test.each(["rekorPublicKey", "ctLogPublicKey"] as const)("at most 16 keys: %s", (part) => {
+    const one = content("captures-rekor.pem")
+    expect(() => of(part, one.repeat(16))).not.toThrow()
+    expect(() => of(part, one.repeat(17))).toThrow(
+      expect.objectContaining({
+        code: "ERR_TRUSTED_ROOT",
+        message: expect.stringMatching(/^the .* holds 17 PUBLIC KEY blocks, and at most 16 are read$/),
+      }),
+    )
   })
 })
 
