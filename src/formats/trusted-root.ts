@@ -75,6 +75,9 @@ export function parseTrustedRoot(text: string): TrustedRoot {
   }
 }
 
+/** How many certificates one authority may have; real ones have two or three. */
+const MAX_CHAIN = 16
+
 function readLog(value: unknown): TrustedLog {
   const log = object(value, "log")
   const key = object(log.publicKey, "publicKey")
@@ -99,6 +102,8 @@ function readAuthority(value: unknown): TrustedAuthority {
     bytes(object(c, "certificate").rawBytes, "rawBytes"),
   )
   if (certChain.length === 0) fail("an authority has no certificates")
+  // Every path through them is tried.
+  if (certChain.length > MAX_CHAIN) fail(`an authority has more than ${MAX_CHAIN} certificates`)
   return {
     uri: typeof authority.uri === "string" ? authority.uri : "",
     certChain,

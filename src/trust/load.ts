@@ -47,8 +47,11 @@ export function trustedRootOf(files: TrustFiles): TrustedRoot {
   }
 }
 
-/** What one PEM file may hold; real ones hold up to five certificates, or a key or two. */
-const MAX_CERTIFICATES = 64
+/**
+ * What one PEM file may hold; real ones hold up to five certificates, or a key or two. The engine tries every path through the
+ * certificates of an authority, of which there may be twice as many for each one more.
+ */
+const MAX_CERTIFICATES = 16
 const MAX_KEYS = 16
 
 /** Chains from PEM certificates in any order: one authority for each self-issued root, with all that leads to it. */
