@@ -153,7 +153,7 @@ export function signingContract({ world, agent, client }: ContractTools): void {
       expect(list.credentials).toMatchObject([{ signatures: 1, unclaimed: 0 }])
     })
 
-    test("right after it has asked, nothing gets into the log", async () => {
+    test("right after it has asked, nothing gets into the log that is not counted", async () => {
       const one = await agent()
       const [leaving, other] = [await one.connect(), await one.connect()]
       expectLast(await world().tell(other, world().warmRequest()), "ready")
@@ -161,7 +161,9 @@ export function signingContract({ world, agent, client }: ContractTools): void {
       leaving.send(world().signRequest())
       leaving.close()
       for (let times = 0; times < 5; times++) expectLast(await world().tell(other, world().signRequest()), "signed")
-      expect((await world().entries()).rekor).toBe(before + 5)
+      // A process may be held up between the two, and the agent be quicker.
+      const [credential] = expectLast(await world().tell(other, { type: "list" }), "list").credentials
+      expect((await world().entries()).rekor).toBe(before + 5 + (credential?.unclaimed ?? 0))
     })
 
     test("after the upload has begun, the entry is counted as unclaimed and told in the log", async () => {
