@@ -81,7 +81,7 @@ try {
   if (existsSync(native)) programs["gitsign standalone"] = native
   if (process.env.GITSIGN_GO) programs["Go gitsign"] = process.env.GITSIGN_GO
 
-  const agents = []
+  const warm = []
   const cases = {}
   const add = (group, name, once) => {
     cases[`${group}|${name}`] = { once, times: [] }
@@ -109,21 +109,15 @@ try {
       const runtime = join(root, `run-${name.replaceAll(" ", "-")}`)
       mkdirSync(runtime, { mode: 0o700 })
       const agent = { ...mode, GITSIGN_CREDENTIAL_CACHE: "auto", XDG_RUNTIME_DIR: runtime }
-      agents.push(() => run(root, program, ["agent", "stop"], agent))
-      add("git commit", `signed by ${name} with a warm agent`, () =>
-        run(repository, "git", [...settings, "commit", "--quiet", "--allow-empty", "-S", "-m", "x"], agent),
-      )
+      warm.push({
+        name,
+        once: () => run(repository, "git", [...settings, "commit", "--quiet", "--allow-empty", "-S", "-m", "x"], agent),
+        stop: () => run(root, program, ["agent", "stop"], agent),
+      })
     }
     add("git verify-commit", name, () => run(repository, "git", [...settings, "verify-commit", "HEAD"], mode))
   }
-  const log = {
-    agent: new Agent({ keepAlive: true }),
-    key: generateKeyPairSync("ec", { namedCurve: "P-256" }),
-    times: [],
-  }
   for (let i = 0; i <= runs; i++) {
-    const took = await uploadOnce(log.agent, log.key)
-    if (i > 0) log.times.push(took)
     for (const one of Object.values(cases)) {
       const began = performance.now()
       one.once()
@@ -146,17 +140,32 @@ try {
     }
     console.log(`  ${median.toFixed(1).padStart(8)} ms  ${(median / base).toFixed(1).padStart(6)} x  ${name}`)
   }
-  log.agent.destroy()
-  const logTime = medianOf(log.times)
-  console.log(`\nwith a warm agent, over an unsigned commit; the log's own answer takes ${logTime.toFixed(1)} ms of it`)
-  const unsigned = medianOf(cases["git commit|unsigned"].times)
-  for (const [key, { times }] of Object.entries(cases).filter(([key]) => key.endsWith("warm agent"))) {
-    const over = medianOf(times) - unsigned
-    console.log(
-      `  ${over.toFixed(1).padStart(8)} ms  ${(over - logTime).toFixed(1).padStart(6)} ms without the log  ${key.split("|")[1]}`,
-    )
+  // One program at a time and one commit after the other, as in a rebase, with an unsigned one and an upload between them.
+  console.log("\ngit commit with a warm agent, over an unsigned one")
+  const timeOf = (once) => {
+    const began = performance.now()
+    once()
+    return performance.now() - began
   }
-  for (const stop of agents) stop()
+  const connection = new Agent({ keepAlive: true })
+  const key = generateKeyPairSync("ec", { namedCurve: "P-256" })
+  for (const { name, once, stop } of warm) {
+    const times = { unsigned: [], signed: [], log: [] }
+    for (let i = 0; i <= 2 * runs; i++) {
+      const unsigned = timeOf(() => commit(plain))
+      const log = await uploadOnce(connection, key)
+      const signed = timeOf(once)
+      // The first round logs in.
+      if (i > 0) for (const [kind, time] of Object.entries({ unsigned, signed, log })) times[kind].push(time)
+    }
+    const [unsigned, signed, log] = [medianOf(times.unsigned), medianOf(times.signed), medianOf(times.log)]
+    const over = signed - unsigned
+    console.log(
+      `  ${over.toFixed(1).padStart(8)} ms, of which the log's own answer ${log.toFixed(1)} and the rest ${(over - log).toFixed(1)}  ${name}`,
+    )
+    stop()
+  }
+  connection.destroy()
 } finally {
   if (existsSync(join(root, "sandbox"))) sandbox("stop")
   rmSync(root, { recursive: true, force: true })
