@@ -19,6 +19,7 @@ import { credentialKeyOf } from "./agent-key.ts"
 import type { MadeSignature, Signing } from "./git-sign.ts"
 import type { CommandIo } from "./io.ts"
 import { sha256 } from "./sha256.ts"
+import { thisProgram } from "./this-program.ts"
 import { VERSION } from "./version.ts"
 
 /** What the agent calls this program. */
@@ -100,13 +101,6 @@ async function openAgent(address: AgentAddress, io: CommandIo, early?: EarlyConn
     })
   })
   return connect(address.path)
-}
-
-/** The program that runs now, as a command: the standalone executable is its own, elsewhere the runtime needs the script. */
-export function thisProgram(): { command: string; args: readonly string[] } {
-  const [command = process.execPath, script = ""] = process.argv
-  const standalone = /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(script)
-  return standalone ? { command: process.execPath, args: [] } : { command, args: [script] }
 }
 
 /**

@@ -10,7 +10,6 @@ import { lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSy
 import { isAbsolute, join, resolve } from "node:path"
 import { currentProgram } from "../../cache-daemon/spawn.ts"
 import { GitsignError } from "../errors.ts"
-import { thisProgram } from "./agent-client.ts"
 import { askAgent } from "./agent-request.ts"
 import { type AgentSettings, agentSettings, type SocketOptions, useHint } from "./agent-settings.ts"
 import { extraSocketOf, fullSocketOf } from "./agent-start.ts"
@@ -18,6 +17,7 @@ import { type CommandIo, reasonOf } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { MARKER, type ServiceDescription, type ServiceFile } from "./service-files.ts"
 import { commandLine, launchd, runCommand, type ServiceManager, systemd } from "./service-manager.ts"
+import { thisProgram } from "./this-program.ts"
 
 /** The flags of `install`. */
 export interface InstallOptions extends SocketOptions {

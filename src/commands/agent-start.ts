@@ -11,7 +11,7 @@ import { extraSocketPath } from "../../cache-daemon/socket-path.ts"
 import { failureLine, isAwaited, startAgent } from "../../cache-daemon/spawn.ts"
 import { type Config, resolveConfig } from "../config.ts"
 import { ERROR_CODES, GitsignError, isGitsignError } from "../errors.ts"
-import { PROGRAM, thisProgram } from "./agent-client.ts"
+import { PROGRAM } from "./agent-client.ts"
 import { askAgent, restrictedSocketOf } from "./agent-request.ts"
 import { agentSettings, personalGitConfig, type SocketOptions, socketOf, useHint } from "./agent-settings.ts"
 import { type CommandIo, reasonOf } from "./io.ts"
@@ -19,6 +19,7 @@ import type { Messages } from "./messages.ts"
 import { httpClientOf } from "./network.ts"
 import { shellQuote } from "./printable.ts"
 import { commandLine, isInstalled } from "./service-manager.ts"
+import { thisProgram } from "./this-program.ts"
 
 /** The flags of `start`. */
 export interface StartOptions extends SocketOptions {

@@ -13,6 +13,7 @@ import type { SandboxFiles } from "../sandbox/sandbox-files.ts"
 import type { TokenOptions } from "../sandbox/token.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
+import { thisProgram } from "./this-program.ts"
 
 interface DirectoryOptions {
   readonly dir?: string
@@ -83,7 +84,8 @@ async function start(io: CommandIo, options: StartOptions): Promise<void> {
     })
   }
   const { startDaemon } = await import("../sandbox/daemon.ts")
-  const started = await startDaemon(directory, [...ownCommand(), "sandbox", "start", "--daemon", "--dir", directory])
+  const { command, args } = thisProgram()
+  const started = await startDaemon(directory, [command, ...args, "sandbox", "start", "--daemon", "--dir", directory])
   const { files } = await viewOf(directory)
   io.stdout(`the sandbox ${started ? "runs" : "runs already"} on ${files.urls.fulcio}\n`)
   io.stderr(`gitsign: hint: eval "$(gitsign sandbox env --token dev@example.com${dirFlag(options)})"\n`)
@@ -121,15 +123,6 @@ async function runAsDaemon(io: CommandIo, directory: string): Promise<void> {
     }
     throw error
   }
-}
-
-/** How this very program is run: by a runtime with a script, or compiled into one executable. */
-function ownCommand(): string[] {
-  const script = process.argv[1]
-  // What stands for the script of a compiled program is a name inside it.
-  const compiled =
-    process.versions.bun !== undefined && (script === undefined || /^(\/\$bunfs\/|[A-Z]:[\\/]~BUN[\\/])/.test(script))
-  return script === undefined || compiled ? [process.execPath] : [process.execPath, ...process.execArgv, script]
 }
 
 function stopCommand(io: CommandIo): Command {
