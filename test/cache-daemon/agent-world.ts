@@ -22,6 +22,7 @@ import type {
 import type { TrustedRoot } from "../../src/formats/trusted-root.ts"
 import { type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts"
 import { trustedRootOf } from "../../src/trust/load.ts"
+import { KEY } from "./credential-key.ts"
 
 /** A connection to an agent, whatever it goes over. The hello has been said. */
 export interface Client {
@@ -106,21 +107,7 @@ export class World {
 
   key(changes: Partial<CredentialKey> = {}): CredentialKey {
     const { fulcio, rekor, issuer } = this.sandbox.urls
-    return {
-      fulcio,
-      rekor,
-      timestampServer: "",
-      issuer,
-      clientID: "sigstore",
-      connectorID: "",
-      tokenProvider: "interactive",
-      tokenIdentity: "",
-      committerEmail: "",
-      committerName: "",
-      matchCommitter: false,
-      repository: "",
-      ...changes,
-    }
+    return { ...KEY, fulcio, rekor, issuer, ...changes }
   }
 
   signRequest(changes: Partial<RequestOf<"sign">> = {}): RequestOf<"sign"> {

@@ -20,21 +20,9 @@ import {
   type Request,
 } from "../../cache-daemon/protocol.ts"
 import { GitsignError } from "../../src/errors.ts"
+import { KEY } from "./credential-key.ts"
 
-const key = {
-  fulcio: "https://fulcio.example.com",
-  rekor: "https://rekor.example.com",
-  timestampServer: "",
-  issuer: "https://issuer.example.com",
-  clientID: "sigstore",
-  connectorID: "",
-  tokenProvider: "interactive",
-  tokenIdentity: "",
-  committerEmail: "",
-  committerName: "",
-  matchCommitter: false,
-  repository: "",
-}
+const key = KEY
 const noTrust = {
   trustedRoot: undefined,
   fulcioRoot: undefined,

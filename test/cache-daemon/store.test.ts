@@ -9,24 +9,11 @@ import { describe, expect, test } from "vitest"
 import type { CredentialKey, CredentialLimits } from "../../cache-daemon/protocol.ts"
 import { CredentialStore, keyId, MAX_CREDENTIALS, type StoredCredential } from "../../cache-daemon/store.ts"
 import { GitsignError } from "../../src/errors.ts"
+import { KEY } from "./credential-key.ts"
 
 const NONE: CredentialLimits = { signatures: 0, lifetime: 0 }
 
-const key = (changes: Partial<CredentialKey> = {}): CredentialKey => ({
-  fulcio: "https://fulcio.example.com",
-  rekor: "https://rekor.example.com",
-  timestampServer: "",
-  issuer: "https://issuer.example.com",
-  clientID: "sigstore",
-  connectorID: "",
-  tokenProvider: "interactive",
-  tokenIdentity: "",
-  committerEmail: "",
-  committerName: "",
-  matchCommitter: false,
-  repository: "",
-  ...changes,
-})
+const key = (changes: Partial<CredentialKey> = {}): CredentialKey => ({ ...KEY, ...changes })
 
 /** A store whose clock is at `seconds`. */
 class Shelf {

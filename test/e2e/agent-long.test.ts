@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { expect, test } from "vitest"
 import { type AgentChannel, connectAgent } from "../../cache-daemon/connect.ts"
 import type { CredentialKey, TrustFiles } from "../../cache-daemon/protocol.ts"
+import { KEY } from "../cache-daemon/credential-key.ts"
 import { agentStatus, socketOf, stopAgent, withAgent } from "./agent-harness.ts"
 import { startServices, Workspace } from "./harness.ts"
 
@@ -28,18 +29,11 @@ test.skipIf(missing)(
       const pid = Number(agentStatus(workspace).pid)
       const { environment } = services
       const key: CredentialKey = {
+        ...KEY,
         fulcio: environment.GITSIGN_FULCIO_URL ?? "",
         rekor: environment.GITSIGN_REKOR_URL ?? "",
-        timestampServer: "",
         issuer: services.issuer,
-        clientID: "sigstore",
-        connectorID: "",
         tokenProvider: "envvar",
-        tokenIdentity: "",
-        committerEmail: "",
-        committerName: "",
-        matchCommitter: false,
-        repository: "",
       }
       const read = (path: string | undefined): string | undefined => (path ? readFileSync(path, "utf8") : undefined)
       const trust: TrustFiles = {
