@@ -285,6 +285,35 @@ const OPTIONS = {
     about: "seconds that one login is good for, where the certificate's ten minutes are too long; 0 is no limit",
     parse: seconds,
   }),
+  policy: option<string | undefined>({
+    key: "gitsign.policy",
+    environment: ["GITSIGN_POLICY"],
+    default: undefined,
+    about:
+      "the policy that verification goes by: a file, or `REF:path`; when not set, that of the commit before the change",
+    parse: path,
+  }),
+  rootPolicy: option<string | undefined>({
+    key: "gitsign.rootPolicy",
+    environment: ["GITSIGN_ROOT_POLICY"],
+    default: undefined,
+    about: "a policy outside of the repository that says who may change the repository's own",
+    parse: path,
+  }),
+  hookTimeLimit: option({
+    key: "gitsign.hookTimeLimit",
+    environment: ["GITSIGN_HOOK_TIME_LIMIT"],
+    default: 60,
+    about: "seconds that a receive hook may take before it refuses",
+    parse: seconds,
+  }),
+  hookUnchecked: option<"refuse" | "warn">({
+    key: "gitsign.hookUnchecked",
+    environment: ["GITSIGN_HOOK_UNCHECKED"],
+    default: "refuse",
+    about: "what a receive hook does with what could not be checked: `refuse`, or `warn` and accept",
+    parse: oneOf("refuse", "warn"),
+  }),
   enableSigstoreGo: option({
     key: "gitsign.enableSigstoreGo",
     environment: ["GITSIGN_ENABLE_SIGSTORE_GO"],

@@ -19,17 +19,21 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   policy: ["formats", "errors"],
   services: ["formats", "errors"],
   git: ["formats", "errors"],
+  audit: ["verify", "policy", "git", "formats", "errors"],
+  report: ["audit", "verify", "policy", "formats", "errors"],
   trust: ["formats", "errors"],
   sandbox: ["formats", "errors"],
   config: ["git", "errors"],
   "cache-daemon": ["errors", "formats", "services", "sign", "trust"],
   commands: [
+    "audit",
     "cache-daemon",
     "config",
     "errors",
     "formats",
     "git",
     "policy",
+    "report",
     "sandbox",
     "services",
     "sign",
@@ -49,6 +53,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   asn1js: ["sandbox"],
   "bun:ffi": ["cache-daemon"],
   commander: ["commands"],
+  openpgp: ["verify"],
   msgpackr: ["cache-daemon"],
   "https-proxy-agent": ["services"],
   "oidc-provider": ["sandbox"],
@@ -56,10 +61,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "openid-client": ["services"],
   pkijs: ["sandbox"],
   re2js: ["policy"],
+  yaml: ["policy"],
 }
 
 /** These layers turn bytes and arguments into values: no file, no socket, no process, no clock. */
-const PURE = ["errors", "formats", "verify", "sign", "policy"]
+const PURE = ["errors", "formats", "verify", "sign", "policy", "report"]
 const PURE_BUILTINS = ["node:buffer", "node:crypto", "node:util"]
 
 /** The layers that are the process; all others get what they need from them. */

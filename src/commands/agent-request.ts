@@ -12,7 +12,7 @@ import { GitsignError } from "../errors.ts"
 import { PROGRAM } from "./agent-client.ts"
 import { errorOf } from "./agent-conversation.ts"
 import type { SocketOptions } from "./agent-settings.ts"
-import { shellQuote } from "./printable.ts"
+import { shellQuote } from "../formats/printable.ts"
 
 /** How long the agent may take to say hello, in milliseconds. */
 const HELLO_MS = 2000

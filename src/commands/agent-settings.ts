@@ -13,7 +13,7 @@ import { type GitConfigEntry, readGitConfig } from "../git/config.ts"
 import { agentAddressOf } from "./agent-client.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { shellQuote } from "./printable.ts"
+import { shellQuote } from "../formats/printable.ts"
 
 /** What is set about the agent. */
 export interface AgentSettings {

@@ -17,7 +17,7 @@ import { agentSettings, personalGitConfig, type SocketOptions, socketOf, useHint
 import { type CommandIo, reasonOf } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { httpClientOf } from "./network.ts"
-import { shellQuote } from "./printable.ts"
+import { shellQuote } from "../formats/printable.ts"
 import { commandLine, isInstalled } from "./service-manager.ts"
 import { thisProgram } from "./this-program.ts"
 

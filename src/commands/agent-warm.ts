@@ -15,7 +15,7 @@ import { duration } from "./agent-view.ts"
 import type { CommandIo } from "./io.ts"
 import { describeError, type Messages } from "./messages.ts"
 import { Person } from "./person.ts"
-import { printable } from "./printable.ts"
+import { printable } from "../formats/printable.ts"
 import { loadConfig } from "./settings.ts"
 
 /** The flags of `warm`. */

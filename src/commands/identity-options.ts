@@ -6,7 +6,7 @@
 
 import { type Command, Option } from "commander"
 import type { IdentityFlags, WORKFLOW_CLAIMS } from "../policy/identity.ts"
-import { shellQuote } from "./printable.ts"
+import { shellQuote } from "../formats/printable.ts"
 
 /** The flags as commander gives them. */
 export interface VerifyFlags {

@@ -11,7 +11,7 @@ import { checkStatusFd, checkStdout } from "./descriptors.ts"
 import { parseGitArguments } from "./git-arguments.ts"
 import { type CommandIo, openTerminal } from "./io.ts"
 import { describeError, type Messages } from "./messages.ts"
-import { printableLines } from "./printable.ts"
+import { printableLines } from "../formats/printable.ts"
 import { type Program, runProgram } from "./program.ts"
 import { loadConfig } from "./settings.ts"
 

@@ -6,7 +6,7 @@
 
 import { openTerminal } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { printable } from "./printable.ts"
+import { printable } from "../formats/printable.ts"
 
 /** After this wait a person wants to know what is being waited for. */
 const SLOW_MS = 1000

@@ -10,7 +10,7 @@ import { lstatSync, readlinkSync, unlinkSync } from "node:fs"
 import { homedir, userInfo } from "node:os"
 import { basename, isAbsolute, join } from "node:path"
 import type { CommandIo } from "./io.ts"
-import { shellQuote } from "./printable.ts"
+import { shellQuote } from "../formats/printable.ts"
 import {
   EXTRA_SOCKET_UNIT,
   LAUNCHD_LABEL,

@@ -5,7 +5,7 @@
  */
 
 import type { VerificationSummary } from "../verify/summary.ts"
-import { jsonText } from "./printable.ts"
+import { jsonText } from "../formats/printable.ts"
 
 /** What was verified. */
 export interface VerifiedObject {

@@ -7,7 +7,7 @@
 import { spawnSync } from "node:child_process"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { jsonText, printable, printableLines, shellQuote } from "../../src/commands/printable.ts"
+import { jsonText, printable, printableLines, shellQuote } from "../../src/formats/printable.ts"
 
 describe("printable", () => {
   test.each([
