@@ -1,5 +1,5 @@
 // How long signing and verifying take, as a person at git sees it: medians of alternated runs on the local Sigstore, and ratios.
-// Usage: npm run bench [-- RUNS]. GITSIGN_GO names a Go gitsign to compare with.
+// Usage: npm run bench [-- RUNS] [--commits=NUMBER]. GITSIGN_GO names a Go gitsign to compare with.
 import { spawnSync } from "node:child_process"
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto"
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -13,7 +13,7 @@ if (process.env.NODE_EXTRA_CA_CERTS !== undefined) {
   )
   process.exit(2)
 }
-const runs = Number(process.argv[2] ?? 15)
+const runs = Number(process.argv.slice(2).find((word) => /^\d+$/.test(word)) ?? 15)
 const root = mkdtempSync(join(tmpdir(), "gitsign-bench-"))
 const entry = resolve(import.meta.dirname, "../dist/gitsign.cjs")
 const native = resolve(import.meta.dirname, "../dist/native/gitsign")
@@ -170,3 +170,5 @@ try {
   if (existsSync(join(root, "sandbox"))) sandbox("stop")
   rmSync(root, { recursive: true, force: true })
 }
+console.log()
+await import("./range.mjs")

@@ -68,7 +68,8 @@ async function buildForNode() {
   })
   await build({
     ...COMMON,
-    entryPoints: Object.fromEntries(parts),
+    // A thread's code is loaded by name (src/audit/pool.ts).
+    entryPoints: { ...Object.fromEntries(parts), "audit-worker": "src/audit/worker.ts" },
     outdir: join(fresh, "lazy"),
     outExtension: { ".js": ".mjs" },
     format: "esm",
@@ -104,7 +105,8 @@ function buildNative() {
       // Less to load at each commit; stacks keep their names.
       ...["--minify", "--keep-names"],
       ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
-      ...["bin/gitsign.ts", `--outfile=${outfile}`],
+      // The second is the code of the threads of an audit (src/audit/pool.ts).
+      ...["bin/gitsign.ts", "src/audit/worker.ts", `--outfile=${outfile}`],
     ],
     { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
   )

@@ -304,7 +304,7 @@ const OPTIONS = {
     key: "gitsign.hookTimeLimit",
     environment: ["GITSIGN_HOOK_TIME_LIMIT"],
     default: 60,
-    about: "seconds that a receive hook may take before it refuses",
+    about: "seconds that a receive hook may take before it refuses; 0 is no limit",
     parse: seconds,
   }),
   hookUnchecked: option<"refuse" | "warn">({

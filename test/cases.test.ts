@@ -5,7 +5,8 @@
  */
 
 import { createHash } from "node:crypto"
-import { readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { ERROR_CODES } from "../src/errors.ts"
 import { type ObjectFormat, objectId } from "../src/formats/git-object.ts"
@@ -52,10 +53,15 @@ describe("the bytes of the fixtures are as they were", () => {
   test("every folder belongs to a runner", () => {
     const folders = readdirSync(FIXTURES, { withFileTypes: true }).filter((entry) => entry.isDirectory())
     expect(folders.map(({ name }) => name).sort()).toEqual([
+      "attacks",
       "commits",
       "conformance",
+      "openpgp",
+      "policies",
       "predicates",
+      "schemas",
       "signatures",
+      "ssh",
       "tags",
       "trust",
       "vectors",
@@ -64,18 +70,24 @@ describe("the bytes of the fixtures are as they were", () => {
 })
 
 describe("every way to be not verified has its fixture", () => {
-  /** Codes that no bytes decide, and where they are tested. */
-  const ELSEWHERE: Readonly<Record<string, string>> = {
-    ERR_TAG_NAME: "verify-tag compares with the name that was asked for",
-    ERR_COMMITTER: "signing compares with git's configuration",
-  }
-  const found = new Set([...KINDS, "conformance"].flatMap(casesOf).map((one) => one.expect))
+  const found = new Set<string>([
+    ...[...KINDS, "conformance"].flatMap(casesOf).map((one) => one.expect),
+    ...["attacks", "openpgp", "ssh"].flatMap(expectationsOf),
+  ])
   const codes = Object.entries(ERROR_CODES).flatMap(([code, { exit }]) => (exit === 1 ? [code] : []))
 
-  test.each(codes.filter((code) => !(code in ELSEWHERE)))("%s", (code) => {
+  test.each(codes)("%s", (code) => {
     expect([...found]).toContain(code)
   })
 })
+
+/** What the cases of a folder expect that has a form and a runner of its own. */
+const expectationsOf = (kind: string): string[] =>
+  readdirSync(join(FIXTURES, kind), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(
+      ({ name }) => /^expect: (\S+)$/m.exec(readFileSync(join(FIXTURES, kind, name, "case.txt"), "utf8"))?.[1] ?? [],
+    )
 
 test("test/make-fixtures.ts and the folders that it made agree", () => {
   const folders = KINDS.flatMap(casesOf).map(({ kind, name }) => `${kind}/${name}`)

@@ -9,10 +9,10 @@ import type { Reply, ReplyOf, Request } from "../../cache-daemon/protocol.ts"
 import { extraSocketPath } from "../../cache-daemon/socket-path.ts"
 import { AgentUnreachable } from "../../cache-daemon/unreachable.ts"
 import { GitsignError } from "../errors.ts"
+import { shellQuote } from "../formats/printable.ts"
 import { PROGRAM } from "./agent-client.ts"
 import { errorOf } from "./agent-conversation.ts"
 import type { SocketOptions } from "./agent-settings.ts"
-import { shellQuote } from "../formats/printable.ts"
 
 /** How long the agent may take to say hello, in milliseconds. */
 const HELLO_MS = 2000

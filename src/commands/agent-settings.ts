@@ -9,11 +9,11 @@ import { homedir } from "node:os"
 import { resolve } from "node:path"
 import { defaultSocketPath } from "../../cache-daemon/socket-path.ts"
 import { type Config, resolveConfig } from "../config.ts"
+import { shellQuote } from "../formats/printable.ts"
 import { type GitConfigEntry, readGitConfig } from "../git/config.ts"
 import { agentAddressOf } from "./agent-client.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { shellQuote } from "../formats/printable.ts"
 
 /** What is set about the agent. */
 export interface AgentSettings {

@@ -7,11 +7,11 @@
 import { dirname } from "node:path"
 import type { CredentialInfo, ReplyOf } from "../../cache-daemon/protocol.ts"
 import { socketDirectoryProblem } from "../../cache-daemon/socket-directory.ts"
+import { jsonText, printable } from "../formats/printable.ts"
 import { askAgent, restrictedSocketOf } from "./agent-request.ts"
 import { type AgentSettings, agentSettings, type SocketOptions, socketOf, useHint } from "./agent-settings.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { jsonText, printable } from "../formats/printable.ts"
 
 /** The version of the documents; members are only ever added within one. */
 const SCHEMA_VERSION = 1

@@ -9,8 +9,11 @@ import { GitsignError } from "../errors.ts"
 import { agentCommand } from "./agent.ts"
 import { completionCommand } from "./completion.ts"
 import { helpCommand } from "./help.ts"
+import { hookCommand } from "./hook.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
+import { policyCommand } from "./policy.ts"
+import { resignCommand } from "./resign.ts"
 import { sandboxCommand } from "./sandbox.ts"
 import { showCommand } from "./show.ts"
 import { verifyCommand } from "./verify.ts"
@@ -55,8 +58,11 @@ function buildProgram(io: CommandIo, messages: Messages, exit: (status: number) 
     .usage("<command> [options]")
     .helpCommand(false)
     .helpOption("-h, --help", "show this help")
-  program.addCommand(verifyCommand(io, messages))
-  program.addCommand(verifyTagCommand(io, messages))
+  program.addCommand(verifyCommand(io, messages, exit))
+  program.addCommand(verifyTagCommand(io, messages, exit))
+  program.addCommand(policyCommand(io, messages, exit))
+  program.addCommand(hookCommand(io, messages, exit))
+  program.addCommand(resignCommand(io, messages))
   program.addCommand(showCommand(io))
   program.addCommand(agentCommand(io, messages, exit))
   program.addCommand(sandboxCommand(io))

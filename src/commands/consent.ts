@@ -7,8 +7,8 @@
 import { closeSync, constants, openSync, readSync } from "node:fs"
 import { setTimeout as wait } from "node:timers/promises"
 import { GitsignError } from "../errors.ts"
-import { openTerminal } from "./io.ts"
 import { printableLines } from "../formats/printable.ts"
+import { openTerminal } from "./io.ts"
 
 /** A question that nobody answers in this time has been answered with no. In milliseconds. */
 const ANSWER_MS = 60_000

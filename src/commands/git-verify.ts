@@ -16,7 +16,7 @@ import { verifyWithLog } from "./verification.ts"
 
 /**
  * Verifies what git hands over and returns the exit status. git reads the status lines from `--status-fd`; stderr becomes
- * the text of `git log --show-signature`. No identity is asked for: git tells none.
+ * the text of `git log --show-signature`. git names no identity; gitsign.policy may.
  *
  * @throws ERR_IO when an input cannot be read or the status cannot be written; ERR_CONFIG, ERR_TRUSTED_ROOT, ERR_GIT
  */
@@ -50,5 +50,8 @@ async function verifyCall(
   const payload = call.payloadFile === undefined ? undefined : readInput(io, call.payloadFile)
   const config = await reading
   const options = { trustedRoot: trustOf(config) }
-  return verifyWithLog({ payload, signature }, options, { rekor: config.rekor, env: io.env })
+  const sources = { rekor: config.rekor, env: io.env }
+  if (config.policy === undefined) return verifyWithLog({ payload, signature }, options, sources)
+  const { verifyWithPolicy } = await import("./git-verify-policy.ts")
+  return verifyWithPolicy({ payload, signature }, options, sources, io, config)
 }

@@ -5,8 +5,8 @@
  */
 
 import { type Command, Option } from "commander"
-import type { IdentityFlags, WORKFLOW_CLAIMS } from "../policy/identity.ts"
 import { shellQuote } from "../formats/printable.ts"
+import type { IdentityFlags, WORKFLOW_CLAIMS } from "../policy/identity.ts"
 
 /** The flags as commander gives them. */
 export interface VerifyFlags {
@@ -33,8 +33,8 @@ const WORKFLOW_ABOUT: Readonly<Record<keyof typeof WORKFLOW_CLAIMS, string>> = {
   ref: "the git ref the GitHub workflow must have run for",
 }
 
-/** Adds the flags to a verb. */
-export function addVerifyFlags(command: Command): Command {
+/** Adds the flags that say whom to expect and whom to trust. */
+export function addIdentityFlags(command: Command): Command {
   command
     .option("--certificate-identity <identity>", "the signer's e-mail address or URI, exactly")
     .option("--certificate-identity-regexp <pattern>", "an RE2 pattern that it must match somewhere")
@@ -47,11 +47,25 @@ export function addVerifyFlags(command: Command): Command {
     .option("--any-identity", "accept whoever signed it; proves only that somebody did")
     .option("--insecure-ignore-sct", "accept a certificate that is not provably in a certificate transparency log")
     .option("--trusted-root <file>", "trust the Sigstore instance of this trusted_root.json and no other")
-    .addOption(new Option("--format <format>", "how to print the result").choices(["text", "json"]).default("text"))
+}
+
+/** Adds all flags to a verb for one object. */
+export const addVerifyFlags = (command: Command): Command =>
+  addIdentityFlags(command).addOption(
+    new Option("--format <format>", "how to print the result").choices(["text", "json"]).default("text"),
+  )
+
+/** Whether the flags say anything about the signer: then no policy is asked. */
+export const asksForSigner = (flags: Omit<VerifyFlags, "format">): boolean => {
+  const { workflow, ...identity } = identityFlagsOf(flags)
+  return (
+    flags.anyIdentity === true ||
+    [...Object.values(identity), ...Object.values(workflow ?? {})].some((value) => value !== undefined)
+  )
 }
 
 /** What the flags ask for. An empty value asks for nothing: it is an unset variable in somebody's script. */
-export function identityFlagsOf(flags: VerifyFlags): IdentityFlags {
+export function identityFlagsOf(flags: Omit<VerifyFlags, "format">): IdentityFlags {
   return {
     certificateIdentity: flags.certificateIdentity || undefined,
     certificateIdentityRegexp: flags.certificateIdentityRegexp || undefined,

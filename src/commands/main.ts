@@ -6,12 +6,12 @@
  * @module
  */
 
+import { printableLines } from "../formats/printable.ts"
 import { runGit } from "../git/run.ts"
 import { checkStatusFd, checkStdout } from "./descriptors.ts"
 import { parseGitArguments } from "./git-arguments.ts"
 import { type CommandIo, openTerminal } from "./io.ts"
 import { describeError, type Messages } from "./messages.ts"
-import { printableLines } from "../formats/printable.ts"
 import { type Program, runProgram } from "./program.ts"
 import { loadConfig } from "./settings.ts"
 

@@ -4,9 +4,9 @@
  * @module
  */
 
+import { printable } from "../formats/printable.ts"
 import { openTerminal } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { printable } from "../formats/printable.ts"
 
 /** After this wait a person wants to know what is being waited for. */
 const SLOW_MS = 1000

@@ -9,8 +9,8 @@ import { spawn } from "node:child_process"
 import { lstatSync, readlinkSync, unlinkSync } from "node:fs"
 import { homedir, userInfo } from "node:os"
 import { basename, isAbsolute, join } from "node:path"
-import type { CommandIo } from "./io.ts"
 import { shellQuote } from "../formats/printable.ts"
+import type { CommandIo } from "./io.ts"
 import {
   EXTRA_SOCKET_UNIT,
   LAUNCHD_LABEL,

@@ -7,11 +7,11 @@
 import { Command } from "commander"
 import { GitsignError } from "../errors.ts"
 import { describeObject } from "../formats/predicate.ts"
+import { jsonText } from "../formats/printable.ts"
 import { readOneObject } from "../git/objects.ts"
 import { runGit } from "../git/run.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
-import { jsonText } from "../formats/printable.ts"
 
 /** The verb `show`. */
 export function showCommand(io: CommandIo): Command {

@@ -9,7 +9,7 @@ import { createFulcioClient } from "../services/fulcio.ts"
 import { identityOf, parseIdentityToken } from "../services/oidc/token.ts"
 import { createRekorClient } from "../services/rekor.ts"
 import { createTimestampAuthority } from "../services/timestamp-authority.ts"
-import { checkCommitter, createCredential, sign } from "../sign/sign.ts"
+import { type Credential, checkCommitter, createCredential, sign } from "../sign/sign.ts"
 import { contextOf } from "./agent-client.ts"
 import type { AgentTools } from "./agent-conversation.ts"
 import type { MadeSignature, Signing } from "./git-sign.ts"
@@ -17,53 +17,84 @@ import type { CommandIo } from "./io.ts"
 import { httpClientOf } from "./network.ts"
 import { trustOf } from "./trust.ts"
 
+/** Signs one payload as {@link signHere} does. */
+type SignPayload = (what: Signing) => Promise<MadeSignature>
+
+/** A certificate that ends sooner than this serves no more signatures: each has to be logged while it is valid. In milliseconds. */
+const MARGIN_MS = 30_000
+
+/** A credential, and whom a question before a signature names. */
+interface Held {
+  readonly credential: Credential
+  readonly identity: string
+  readonly begun: number
+  signatures: number
+}
+
 /**
  * Signs a payload.
  *
  * @throws whatever the login, the services and `sign()` throw; ERR_COMMITTER when gitsign.matchCommitter asks for somebody else
  */
-export async function signHere(
-  what: Signing,
-  { config, io, person, identityToken, logging }: AgentTools,
-): Promise<MadeSignature> {
+export const signHere = (what: Signing, tools: AgentTools): Promise<MadeSignature> => signerHere(tools)(what)
+
+/**
+ * Signs payloads one after the other, with one login for as many as fit into its certificate, gitsign.agentLifetime and
+ * gitsign.agentMaxSignatures.
+ *
+ * @throws what the returned function throws is what {@link signHere} throws; ERR_TRUSTED_ROOT, ERR_CONFIG
+ */
+export function signerHere({ config, io, person, identityToken, logging }: AgentTools): SignPayload {
   const trustedRoot = trustOf(config)
   const now = (): Date => new Date()
   const http = httpClientOf(io.env)
-  const token = await identityToken()
-  if (config.agentConfirm) await agree(what.payload, token, io)
   const issue = createFulcioClient({ url: config.fulcio, http, now })
   const upload = createRekorClient({ url: config.rekor, http }).uploadLogEntry
-  const { timestampServerURL } = config
+  const { timestampServerURL, agentMaxSignatures, agentLifetime } = config
   const stamp =
     timestampServerURL === undefined ? undefined : createTimestampAuthority({ url: timestampServerURL, http })
   const waitFor = <A, R>(url: string, port: (argument: A) => Promise<R>) => {
     return (argument: A): Promise<R> => person.tellWhenSlow(`waiting for ${new URL(url).host}`, port(argument))
   }
-  const credential = await createCredential(token, waitFor(config.fulcio, issue))
-  if (config.matchCommitter) checkCommitter(credential.signer, config.committer)
-  const { der, signer, signingTime, logEntry } = await sign({
-    ...what,
-    credential,
-    mode: config.rekorMode,
-    // Asked again: before the certificate was issued it would have been too early.
-    signingTime: now(),
-    trustedRoot,
-    logEntry: waitFor(config.rekor, (entry) => {
-      logging()
-      return upload(entry)
-    }),
-    timestamp: stamp && timestampServerURL ? waitFor(timestampServerURL, stamp) : undefined,
-  })
-  const { certificate, fingerprint } = signer
-  const { signatureAlgorithm } = certificate
-  return { signature: der, signatureAlgorithm, fingerprint, signingTime, logIndex: Number(logEntry.logIndex) }
+  const isUsable = ({ credential, begun, signatures }: Held): boolean =>
+    now().getTime() < credential.certificate.notAfter.getTime() - MARGIN_MS &&
+    (agentLifetime === 0 || now().getTime() < begun + agentLifetime * 1000) &&
+    (agentMaxSignatures === 0 || signatures < agentMaxSignatures)
+  let held: Held | undefined
+  return async (what) => {
+    if (held !== undefined && !isUsable(held)) held = undefined
+    if (held === undefined) {
+      const token = await identityToken()
+      const identity = identityOf(parseIdentityToken(token))
+      if (config.agentConfirm) await agree(what.payload, identity, io)
+      const credential = await createCredential(token, waitFor(config.fulcio, issue))
+      if (config.matchCommitter) checkCommitter(credential.signer, config.committer)
+      held = { credential, identity, begun: now().getTime(), signatures: 0 }
+    } else if (config.agentConfirm) await agree(what.payload, held.identity, io)
+    held.signatures++
+    const { der, signer, signingTime, logEntry } = await sign({
+      ...what,
+      credential: held.credential,
+      mode: config.rekorMode,
+      // Asked again: before the certificate was issued it would have been too early.
+      signingTime: now(),
+      trustedRoot,
+      logEntry: waitFor(config.rekor, (entry) => {
+        logging()
+        return upload(entry)
+      }),
+      timestamp: stamp && timestampServerURL ? waitFor(timestampServerURL, stamp) : undefined,
+    })
+    const { certificate, fingerprint } = signer
+    const { signatureAlgorithm } = certificate
+    return { signature: der, signatureAlgorithm, fingerprint, signingTime, logIndex: Number(logEntry.logIndex) }
+  }
 }
 
 /** gitsign.agentConfirm holds also where no agent asks. @throws ERR_AGENT_REFUSED when the person says no, or nobody is there to ask */
-async function agree(payload: Uint8Array, token: string, io: CommandIo): Promise<void> {
+async function agree(payload: Uint8Array, signer: string, io: CommandIo): Promise<void> {
   const { askAtTerminal } = await import("./consent.ts")
   const { describePayload } = await import("../../cache-daemon/describe-payload.ts")
-  const signer = identityOf(parseIdentityToken(token))
   const text = describePayload({ payload, context: await contextOf(payload, io), signer, requester: "this machine" })
   if (!(await askAtTerminal(text))) throw new GitsignError("ERR_AGENT_REFUSED", "the signature was not allowed")
 }

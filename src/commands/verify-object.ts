@@ -6,6 +6,7 @@
 
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { parseSignedObject, type SignedObject, signatureMarker } from "../formats/git-object.ts"
+import { printableLines } from "../formats/printable.ts"
 import type { Signer } from "../formats/signer.ts"
 import type { GitObject } from "../git/objects.ts"
 import { identityCheck, namesSigner } from "../policy/identity.ts"
@@ -15,10 +16,8 @@ import type { VerifyOptions } from "../verify/verify.ts"
 import { acceptingCommand, identityFlagsOf, type VerifyFlags } from "./identity-options.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { printableLines } from "../formats/printable.ts"
 import { loadConfig } from "./settings.ts"
 import { trustOf } from "./trust.ts"
-import { verdictJson } from "./verdict-json.ts"
 import { signerText, verdictText } from "./verdict-text.ts"
 import { verifyWithLog } from "./verification.ts"
 
@@ -37,13 +36,13 @@ export interface VerifyCall {
 }
 
 /**
- * Verifies the object, prints the result to stdout and returns when it is verified.
+ * Verifies the object, tells people on stdout who signed it, and returns when it is verified.
  *
  * @throws the reason when it is not verified or could not be checked; ERR_IDENTITY_REQUIRED, ERR_PATTERN, ERR_CONFIG,
  * ERR_TRUSTED_ROOT, ERR_GIT
  */
 export async function verifyObject(call: VerifyCall): Promise<void> {
-  const { flags, io, messages, name } = call
+  const { flags, io, messages } = call
   const config = await loadConfig(io, messages)
   const options: VerifyOptions = {
     trustedRoot: trustOf(config, flags.trustedRoot),
@@ -54,10 +53,8 @@ export async function verifyObject(call: VerifyCall): Promise<void> {
   const summary = await verifyRaw(call, object, (signed) =>
     verifyWithLog(signed, options, { rekor: config.rekor, env: io.env }),
   )
-  const verified = { type: object.type, id: object.id, name }
-  if (flags.format === "json") io.stdout(verdictJson(verified, summary, flags.anyIdentity === true))
   if (summary.error !== undefined) throw summary.error
-  if (flags.format === "text") io.stdout(printableLines(`${object.type} ${object.id}\n${verdictText(summary)}`))
+  io.stdout(printableLines(`${object.type} ${object.id}\n${verdictText(summary)}`))
 }
 
 async function verifyRaw(
@@ -94,7 +91,10 @@ const refusal = (error: GitsignError): VerificationSummary => ({
   claimedSigningTime: undefined,
 })
 
-async function authorizeOf(call: VerifyCall): Promise<VerifyOptions["authorize"]> {
+/** The check of a signer that the flags ask for. */
+export async function authorizeOf(
+  call: Pick<VerifyCall, "verb" | "name" | "flags" | "messages">,
+): Promise<(signer: Pick<Signer, "identity" | "identities" | "issuer" | "claims">) => GitsignError | undefined> {
   const { flags, messages } = call
   const asked = identityFlagsOf(flags)
   const check = await identityCheck(asked)
@@ -109,7 +109,10 @@ async function authorizeOf(call: VerifyCall): Promise<VerifyOptions["authorize"]
 }
 
 /** Everything else was in order: says who signed, and how to accept exactly them. */
-function identityRequired({ verb, flags, name }: VerifyCall, signer: Signer): GitsignError {
+function identityRequired(
+  { verb, flags, name }: Pick<VerifyCall, "verb" | "name" | "flags">,
+  signer: Pick<Signer, "identity" | "issuer">,
+): GitsignError {
   const message = `signed by ${signerText(signer)}, and you have not said whom to expect`
   return new GitsignError("ERR_IDENTITY_REQUIRED", message, {
     hint: `accept this signer with: ${acceptingCommand(verb, flags, name, signer)}`,

@@ -10,17 +10,24 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 const escapeOf = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
 
-/** Replaces whatever could move the cursor, hide text or forge a line by an escape such as `\u{1b}`. */
-export const printable = (text: string): string => text.replace(UNPRINTABLE, escapeOf)
+/** What the runners of GitHub (`##[`), Azure (`##vso[`) and TeamCity (`##teamcity[`) take for a command anywhere in a line of a log. */
+const RUNNER_COMMAND = /##(?=\w*\[)/g
+
+/** Replaces whatever could move the cursor, hide text, forge a line or command a CI runner by an escape such as `\u{1b}`. */
+export const printable = (text: string): string =>
+  text.replace(UNPRINTABLE, escapeOf).replace(RUNNER_COMMAND, "#\\u{23}")
 
 /** The same for text of several lines: line feeds stay. */
 export const printableLines = (text: string): string => text.split("\n").map(printable).join("\n")
 
 /** JSON with a final line feed; beyond what JSON escapes by itself, so is whatever could deceive a terminal. */
 export const jsonText = (value: unknown): string =>
-  `${JSON.stringify(value, undefined, 2).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+  `${JSON.stringify(value, undefined, 2).replace(UNPRINTABLE, (character) =>
     character === "\n" ? character : escapeUnits(character),
   )}\n`
+
+/** The same on one line, without a final line feed. */
+export const jsonLine = (value: unknown): string => JSON.stringify(value).replace(UNPRINTABLE, escapeUnits)
 
 const escapeUnits = (character: string): string =>
   character

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, isGitsignError } from "../errors.ts"
 import { collectStderr, type GitContext, startError, startGit } from "./run.ts"
 
 /** One object, its bytes exactly as they are hashed and signed. */
@@ -27,15 +27,42 @@ const MAX_OBJECT_BYTES = 64 * 1024 * 1024
  * The revisions go to git's stdin, never into its arguments, so none can be taken for an option. One that names nothing
  * ends the reading; what was read before stays good.
  *
- * @throws ERR_GIT when a revision names nothing or is ambiguous, or an object is damaged or larger than 64 MiB
+ * @throws ERR_GIT when a revision names nothing or is ambiguous, or an object is larger than 64 MiB; ERR_DAMAGED when an
+ * object is damaged
  */
 export async function* readObjects(context: GitContext, revisions: readonly string[]): AsyncGenerator<GitObject> {
+  for await (const found of readEach(context, revisions)) {
+    if (isGitsignError(found)) throw found
+    yield found
+  }
+}
+
+/**
+ * The same, but what cannot be read is answered by an error in its place, and the reading goes on behind it: one damaged
+ * object must not hide the others.
+ *
+ * @throws ERR_GIT when git cannot be run, or a name is ambiguous
+ */
+export async function* readEach(
+  context: GitContext,
+  revisions: readonly string[],
+): AsyncGenerator<GitObject | GitsignError> {
   for (const revision of revisions) {
     if (/[\n\0]/.test(revision)) throw new GitsignError("ERR_GIT", "a revision cannot hold a line feed or a NUL")
   }
+  for (let from = 0; from < revisions.length; ) {
+    for await (const found of readFrom(context, revisions.slice(from))) {
+      from++
+      yield found
+    }
+  }
+}
+
+/** Reads until git ends, which it does in the middle when an object is damaged in certain ways: then the last answer is that error. */
+async function* readFrom(context: GitContext, revisions: readonly string[]): AsyncGenerator<GitObject | GitsignError> {
   const child = startGit(context, ["-c", "core.warnAmbiguousRefs=true", "cat-file", "--batch", "--buffer"])
   const stderr = collectStderr(child)
-  const ended = new Promise<unknown>((resolve) => {
+  const ended = new Promise<GitsignError | undefined>((resolve) => {
     child.on("error", (error) => resolve(startError(error)))
     child.on("close", () => resolve(undefined))
   })
@@ -47,8 +74,12 @@ export async function* readObjects(context: GitContext, revisions: readonly stri
     for (const revision of revisions) {
       const object = await readObject(reader, revision)
       if (object === undefined) {
-        const reason = (await ended) ?? new GitsignError("ERR_GIT", stderr() || `git did not read ${revision}`)
-        throw reason
+        const notStarted = await ended
+        if (notStarted !== undefined) throw notStarted
+        yield isDamage(stderr())
+          ? new GitsignError("ERR_DAMAGED", `the repository is damaged: ${stderr()}`)
+          : new GitsignError("ERR_GIT", stderr() || `git did not read ${revision}`)
+        return
       }
       yield object
     }
@@ -66,6 +97,9 @@ export async function* readObjects(context: GitContext, revisions: readonly stri
   }
 }
 
+/** Whether git's words are about an object that is there and cannot be read. */
+const isDamage = (stderr: string): boolean => /corrupt|inflate|unpack|bad object|hash mismatch/.test(stderr)
+
 /**
  * Reads the one object that `revision` names.
  *
@@ -79,19 +113,20 @@ export async function readOneObject(context: GitContext, revision: string): Prom
 }
 
 /** Reads one answer of git: `id SP type SP size LF content LF`; undefined when the stream ends before it is complete. */
-async function readObject(reader: ByteReader, revision: string): Promise<GitObject | undefined> {
+async function readObject(reader: ByteReader, revision: string): Promise<GitObject | GitsignError | undefined> {
   const header = await reader.line()
   if (header === undefined) return undefined
   const [, id, type, size] = /^([0-9a-f]{40,64}) (commit|tag|tree|blob) (\d+)$/.exec(header) ?? []
-  if (id === undefined || type === undefined || size === undefined) throw noObject(revision, header)
+  if (id === undefined || type === undefined || size === undefined) return noObject(revision, header)
   if (Number(size) > MAX_OBJECT_BYTES) {
-    throw new GitsignError("ERR_GIT", `${type} ${id} is larger than ${MAX_OBJECT_BYTES} bytes`)
+    if (!(await reader.skip(Number(size) + 1))) return undefined
+    return new GitsignError("ERR_GIT", `${type} ${id} is larger than ${MAX_OBJECT_BYTES} bytes`)
   }
   const raw = await reader.bytes(Number(size))
   if (raw === undefined || (await reader.bytes(1)) === undefined) return undefined
   const hash = createHash(id.length === 40 ? "sha1" : "sha256").update(`${type} ${size}\0`)
   if (hash.update(raw).digest("hex") !== id) {
-    throw new GitsignError("ERR_GIT", `the repository is damaged: ${type} ${id} holds bytes of another object`)
+    return new GitsignError("ERR_DAMAGED", `the repository is damaged: ${type} ${id} holds bytes of another object`)
   }
   return { type: type as GitObject["type"], id, raw }
 }
@@ -110,7 +145,7 @@ function noObject(revision: string, header: string): GitsignError {
 }
 
 /** Takes lines and counted bytes from a stream, and no more chunks than these need. */
-class ByteReader {
+export class ByteReader {
   readonly #chunks: AsyncIterator<Buffer>
   #rest: Buffer = Buffer.alloc(0)
 
@@ -140,6 +175,20 @@ class ByteReader {
     }
     this.#rest = chunks.length === 1 ? this.#rest : Buffer.concat(chunks)
     return this.#take(count)
+  }
+
+  /** Passes over bytes without keeping them; false when the stream ends before. */
+  async skip(count: number): Promise<boolean> {
+    let left = count - this.#rest.length
+    let last = this.#rest
+    while (left > 0) {
+      const next = await this.#chunks.next()
+      if (next.done) return false
+      last = next.value
+      left -= last.length
+    }
+    this.#rest = last.subarray(last.length + left)
+    return true
   }
 
   #take(count: number): Buffer {

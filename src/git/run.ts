@@ -25,7 +25,8 @@ const MAX_STDERR = 64 * 1024
 
 /**
  * Starts git and returns the process at once. `--no-replace-objects` is always given: a replace ref would let a
- * repository show one object and have another one verified.
+ * repository show one object and have another one verified. So could the commit-graph file, which tells parents and dates apart from
+ * the commits themselves.
  *
  * The caller MUST put revisions and names that it did not make behind `--end-of-options` or `--`, or on stdin.
  */
@@ -35,10 +36,24 @@ export function startGit(context: GitContext, args: readonly string[]): ChildPro
   return spawn("git", argumentsOf(args), { ...placeOf(context), stdio: "pipe", windowsHide: true })
 }
 
-const argumentsOf = (args: readonly string[]): string[] => ["--no-replace-objects", ...args]
+const argumentsOf = (args: readonly string[]): string[] => [
+  "--no-replace-objects",
+  "-c",
+  "core.commitGraph=false",
+  ...args,
+]
 
-/** What git says about a revision is read, so it has to be in one language. */
-const placeOf = ({ cwd, env }: GitContext) => ({ cwd, env: { ...env, LC_ALL: "C" } })
+const placeOf = ({ cwd, env }: GitContext) => ({ cwd, env: { ...env, ...GIT_ENVIRONMENT } })
+
+const GIT_ENVIRONMENT = {
+  // What git says about a revision is read, so it has to be in one language.
+  LC_ALL: "C",
+  // Grafts would give commits other parents than those that they were signed with. There is no flag against them, only another file;
+  // this one cannot exist.
+  GIT_GRAFT_FILE: "/dev/null/none",
+  // A partial clone would fetch what it lacks from wherever its configuration says.
+  GIT_NO_LAZY_FETCH: "1",
+} as const
 
 /** The error for a git process that could not be started. */
 export const startError = (cause: unknown): GitsignError =>

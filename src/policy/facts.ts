@@ -61,7 +61,9 @@ export interface Needs {
 export interface Judgement {
   readonly allowed: boolean
   /** Why not, with one of the codes of exit status 1. */
-  readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined } | undefined
+  readonly refusal:
+    | { readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined }
+    | undefined
   /** The rules that were satisfied, by name. */
   readonly satisfied: readonly string[]
   /** The rule that refused. */
@@ -69,5 +71,7 @@ export interface Judgement {
   /** For a refused signer: what came nearest, in words, such as `rule "main" names alice@example.com`. */
   readonly nearest: string | undefined
   /** Set when the object was not judged, or not by its signer, in words: why it is accepted all the same. */
-  readonly exempt: { readonly kind: "exempted" | "older" | "vouched for" | "no rule"; readonly reason: string } | undefined
+  readonly exempt:
+    | { readonly kind: "exempted" | "older" | "vouched for" | "no rule"; readonly reason: string }
+    | undefined
 }

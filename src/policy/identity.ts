@@ -27,7 +27,9 @@ export interface IdentityFlags {
 }
 
 /** Says why a signer is not accepted, or undefined. */
-export type Authorize = (signer: Signer) => GitsignError | undefined
+export type Authorize = (
+  signer: Pick<Signer, "identity" | "identities" | "issuer" | "claims">,
+) => GitsignError | undefined
 
 /** Whether the flags say who signed and at which issuer; one without the other would accept a stranger. */
 export const namesSigner = (flags: IdentityFlags): boolean =>

@@ -125,7 +125,7 @@ describe("readObjects", () => {
     writeFileSync(path, deflateSync(Buffer.from(`commit ${body.length}\0${body}`)))
     try {
       await expect(readAll([id])).rejects.toMatchObject({
-        code: "ERR_GIT",
+        code: "ERR_DAMAGED",
         message: `the repository is damaged: commit ${id} holds bytes of another object`,
       })
       writeFileSync(path, Buffer.from("garbage"))

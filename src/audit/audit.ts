@@ -1,0 +1,442 @@
+/**
+ * Verifies many objects, and judges each by the policy of every ref that it was asked for.
+ *
+ * @module
+ */
+
+import { type ErrorCode, GitsignError } from "../errors.ts"
+import { signatureMarker } from "../formats/git-object.ts"
+import type { Signer } from "../formats/signer.ts"
+import type { TrustedRoot } from "../formats/trusted-root.ts"
+import { type CommitParents, changedPaths } from "../git/changed-paths.ts"
+import { areCleanMerges } from "../git/clean-merge.ts"
+import { type Disguise, findDisguise } from "../git/replaced.ts"
+import { feedGit } from "../git/revisions.ts"
+import type { GitContext } from "../git/run.ts"
+import type { Judgement, ProvenSigner } from "../policy/facts.ts"
+import type { StepResult, VerificationSummary } from "../verify/summary.ts"
+import type { Signed } from "../verify/verify.ts"
+import { checkOf, type SignatureCheck, takeApart } from "./check.ts"
+import { checkWithKeys } from "./check-keys.ts"
+import type { PolicyInForce } from "./policy-source.ts"
+import { createChecker, jobsFor } from "./pool.ts"
+import { type CheckedWithBytes, readAndCheck } from "./read-and-check.ts"
+import type { AuditedObject, AuditPolicy, AuditResult, AuditTotals, Problem } from "./result.ts"
+import { type AuditTarget, findQuestions, type Question } from "./targets.ts"
+
+/** What a signer is compared by. */
+export type AuditSigner = Pick<Signer, "identity" | "identities" | "issuer" | "claims">
+
+/** What an audit goes by. */
+export interface AuditOptions {
+  readonly trustedRoot: TrustedRoot
+  /** Must allow, beside the policy that is in force, what changes the policy itself. */
+  readonly rootPolicy?: PolicyInForce | undefined
+  /** Says why a signer is not the one asked for; used where a target has no policy. Without both, nothing is allowed. */
+  readonly authorize?: ((signer: AuditSigner) => GitsignError | undefined) | undefined
+  readonly anyIdentity?: boolean | undefined
+  /** Accepts certificates that are not provably in a CT log, where no policy says what is asked of them. */
+  readonly ignoreSct?: boolean | undefined
+  /** Verifies a signature whose log entry is kept elsewhere. */
+  readonly online?: ((signed: Signed, ignoreSct: boolean) => Promise<VerificationSummary>) | undefined
+  /** Threads; by what pays when not given. */
+  readonly jobs?: number | undefined
+  /** What is not checked when it aborts counts as not checked, for the reason of the signal. */
+  readonly signal?: AbortSignal | undefined
+  readonly progress?: ((done: number, total: number) => void) | undefined
+  /** Gets each result as soon as it and all before it are there. */
+  readonly onObject?: ((object: AuditedObject, index: number) => void) | undefined
+  /** What was asked for, as typed. */
+  readonly asked?: readonly string[] | undefined
+}
+
+/**
+ * Verifies everything that the targets mean and judges it. What is wrong with an object is in the result.
+ *
+ * @throws ERR_GIT, ERR_SHALLOW when a target names nothing or history is missing; ERR_POLICY as {@link findQuestions}
+ */
+export async function audit(
+  context: GitContext,
+  targets: readonly AuditTarget[],
+  options: AuditOptions,
+): Promise<AuditResult> {
+  const { byId, notes } = await findQuestions(context, targets)
+  const ids = [...byId.keys()]
+  const judge = new Judge(context, options, byId, await findDisguise(context), await pathsFor(context, byId, options))
+  const checker = createChecker(options.trustedRoot, options.jobs ?? jobsFor(ids.length))
+  const objects: AuditedObject[] = []
+  try {
+    const all = readAndCheck(context, ids, checker, options.signal)
+    for await (const checked of ahead(all, (one) => judge.withLog(one))) {
+      const object = await judge.judge(checked)
+      objects.push(object)
+      options.onObject?.(object, objects.length - 1)
+      options.progress?.(objects.length, ids.length)
+    }
+  } finally {
+    await checker.close()
+  }
+  return {
+    asked: options.asked ?? targets.map(({ name }) => name),
+    refs: [...new Set(targets.flatMap(({ ref, policy }) => (policy === undefined ? [] : (ref ?? []))))],
+    policies: policiesOf(targets),
+    anyIdentity: options.anyIdentity === true,
+    objects,
+    totals: totalsOf(objects),
+    notes: [...notes, ...judge.notes()],
+    mend: mendOf(targets, objects, byId),
+  }
+}
+
+/** How many log entries are searched for at a time: more would be a burden on the log. */
+const SEARCHES = 8
+
+/** Works on a few ahead of the one that is taken, and keeps the order. */
+async function* ahead<T>(items: AsyncGenerator<T>, work: (item: T) => Promise<T>): AsyncGenerator<T> {
+  const running: Promise<T>[] = []
+  for await (const item of items) {
+    const started = work(item)
+    // Its failure is told where it is taken; until then it must not count as unhandled.
+    started.catch(() => undefined)
+    running.push(started)
+    if (running.length >= SEARCHES) yield (await running.shift()) as T
+  }
+  for (const last of running) yield await last
+}
+
+const totalsOf = (objects: readonly AuditedObject[]): AuditTotals => {
+  const count = (verdict: AuditedObject["verdict"]): number => objects.filter((one) => one.verdict === verdict).length
+  return { ok: count("ok"), bad: count("bad"), unchecked: count("unchecked") }
+}
+
+function policiesOf(targets: readonly AuditTarget[]): AuditPolicy[] {
+  const found = new Map<string, AuditPolicy>()
+  for (const { policy } of targets) {
+    if (policy !== undefined)
+      found.set(`${policy.source}\0${policy.sha256}`, { source: policy.source, sha256: policy.sha256 })
+  }
+  return [...found.values()]
+}
+
+/** Re-signing from the oldest bad commit on mends all of them, where they are on one branch. */
+function mendOf(
+  targets: readonly AuditTarget[],
+  objects: readonly AuditedObject[],
+  byId: ReadonlyMap<string, readonly Question[]>,
+): string | undefined {
+  const bad = objects.filter(({ verdict, type }) => verdict === "bad" && type === "commit")
+  const oldest = bad.at(-1)
+  const refs = new Set(targets.map(({ ref }) => ref))
+  const [ref] = refs
+  if (oldest === undefined || refs.size !== 1 || !ref?.startsWith("refs/heads/")) return undefined
+  if (!bad.every(({ id }) => byId.get(id)?.every(({ target }) => target.walk))) return undefined
+  const branch = ref.slice("refs/heads/".length)
+  if (!/^[\w./+-]+$/.test(branch)) return undefined
+  const id = oldest.id.slice(0, 12)
+  return oldest.parents.length === 0 ? `gitsign resign --root ${branch}` : `gitsign resign ${id}^..${branch}`
+}
+
+/** Where a policy is looked for in a repository: who may write there may write the next policy. */
+const POLICY_PATHS = [".gitsign/policy.yaml", ".chainguard/source.yaml"]
+
+/** Asks git which paths the commits change, where a rule wants to know. */
+async function pathsFor(
+  context: GitContext,
+  byId: ReadonlyMap<string, readonly Question[]>,
+  { rootPolicy }: AuditOptions,
+): Promise<Map<string, readonly string[]>> {
+  const wanted: string[] = []
+  for (const [id, questions] of byId) {
+    const isWanted = questions.some(({ target, isOlder }) => {
+      const compiled = target.policy?.compiled
+      if (compiled === undefined || isOlder) return false
+      return rootPolicy !== undefined || compiled.needs(compiled.rulesFor("commit", target.ref)).paths
+    })
+    if (isWanted) wanted.push(id)
+  }
+  return changedPaths(context, await parentsOf(context, wanted))
+}
+
+/** The parents of commits; what is no commit, or is not there, is left out. */
+async function parentsOf(context: GitContext, ids: readonly string[]): Promise<CommitParents[]> {
+  if (ids.length === 0) return []
+  const types = await feedGit(context, ["cat-file", "--batch-check"], ids.map((id) => `${id}\n`).join(""))
+  const commits = [...types.stdout.toString("utf8").matchAll(/^([0-9a-f]+) commit /gm)].map(([, id = ""]) => id)
+  const args = ["rev-list", "--no-walk=unsorted", "--parents", "--stdin"]
+  const { stdout, stderr, status } = await feedGit(context, args, commits.map((id) => `${id}\n`).join(""))
+  if (status !== 0) throw new GitsignError("ERR_GIT", stderr)
+  const lines = stdout.toString("latin1").split("\n").filter(Boolean)
+  return lines.map((line) => {
+    const [id = "", ...parents] = line.split(" ")
+    return { id, parents }
+  })
+}
+
+/** How one question about one object was answered. */
+interface Answer {
+  readonly verdict: AuditedObject["verdict"]
+  readonly problem: Problem | undefined
+  readonly notAllowed: boolean
+  readonly identityChecked: boolean
+  readonly judgement: Judgement | undefined
+  readonly signature: SignatureCheck
+}
+
+class Judge {
+  readonly #context: GitContext
+  readonly #options: AuditOptions
+  readonly #byId: ReadonlyMap<string, readonly Question[]>
+  readonly #disguise: Disguise
+  readonly #paths: Map<string, readonly string[]>
+  #ends = 0
+
+  constructor(
+    context: GitContext,
+    options: AuditOptions,
+    byId: ReadonlyMap<string, readonly Question[]>,
+    disguise: Disguise,
+    paths: Map<string, readonly string[]>,
+  ) {
+    this.#context = context
+    this.#options = options
+    this.#byId = byId
+    this.#disguise = disguise
+    this.#paths = paths
+  }
+
+  notes(): string[] {
+    const ends = "this is a shallow clone: what is behind its oldest commits is not here and was not verified"
+    return this.#ends > 0 ? [ends] : []
+  }
+
+  /** Answers every question about an object; the first refusal counts, then what could not be checked. */
+  async judge(checked: CheckedWithBytes): Promise<AuditedObject> {
+    const answers: Answer[] = []
+    for (const question of this.#byId.get(checked.id) ?? []) {
+      answers.push(this.#withDisguise(checked, question, await this.#answer(checked, question)))
+    }
+    const answer =
+      answers.find(({ verdict }) => verdict === "bad") ??
+      answers.find(({ verdict }) => verdict === "unchecked") ??
+      answers[0]
+    if (answer === undefined) throw new GitsignError("ERR_BUG", "nobody asked about this object")
+    const [first] = this.#byId.get(checked.id) ?? []
+    return audited(checked, answer, first?.target.walk ? (first.target.ref ?? "") : (first?.target.name ?? ""))
+  }
+
+  /** Looks for the log entry of a signature in online mode. */
+  async withLog(checked: CheckedWithBytes): Promise<CheckedWithBytes> {
+    const { signature } = checked
+    const { online, signal } = this.#options
+    const isMissing = signature.problem?.code === "ERR_LOG_ENTRY_UNAVAILABLE"
+    if (!isMissing || online === undefined || signal?.aborted) return checked
+    const ignoreSct = signature.sctProblem !== undefined
+    const found = await online(takeApart(checked), ignoreSct)
+    return { ...checked, signature: checkOf(found, "keyless", signature.sctProblem) }
+  }
+
+  async #answer(checked: CheckedWithBytes, question: Question): Promise<Answer> {
+    const { policy } = question.target
+    const answer = policy === undefined ? this.#byFlags(checked) : await this.#byPolicy(checked, question, policy)
+    const ref = question.target.ref
+    if (answer.verdict === "bad" || !ref?.startsWith("refs/tags/") || question.target.walk) return answer
+    // A server can hand out the good signature of an old version under the name of a new one.
+    const name = ref.slice("refs/tags/".length)
+    if (checked.type === "tag" && checked.tagName !== name) {
+      return refused(answer, "ERR_TAG_NAME", `the tag object found as ${name} was made for the name ${checked.tagName}`)
+    }
+    return answer
+  }
+
+  #byFlags({ signature }: CheckedWithBytes): Answer {
+    const base = { identityChecked: false, judgement: undefined, signature, notAllowed: false }
+    const failed = failureOf(signature, this.#options.ignoreSct === true)
+    if (failed !== undefined) return { ...base, ...failed }
+    if (this.#options.authorize === undefined && this.#options.anyIdentity !== true) {
+      throw new GitsignError("ERR_BUG", "nobody has said whom to expect")
+    }
+    const { signer } = signature
+    const refusal = signer?.scheme === "keyless" ? this.#options.authorize?.(asSigner(signer)) : undefined
+    const identityChecked = this.#options.anyIdentity !== true
+    if (refusal === undefined) return { ...base, verdict: "ok", problem: undefined, identityChecked }
+    const { code, message, hint } = refusal
+    return { ...base, verdict: "bad", problem: { code, message, hint }, notAllowed: true, identityChecked }
+  }
+
+  async #byPolicy(checked: CheckedWithBytes, question: Question, policy: PolicyInForce): Promise<Answer> {
+    const { compiled } = policy
+    const { target, onFirstParent } = question
+    const { type, id, summary } = checked
+    const ref = refFor(checked, target.ref)
+    const rules = question.rules ?? compiled.rulesFor(type, ref)
+    const facts = {
+      type,
+      id,
+      committerEmail: summary.committer.email,
+      committerDate: summary.committer.date,
+      parents: summary.parents,
+      paths: this.#paths.get(id),
+      cleanMerge: undefined,
+      ...(onFirstParent === undefined ? {} : { onFirstParent }),
+    }
+    // Nothing excuses what could not even be read.
+    const isRead = checked.raw.length > 0
+    const exempt = !isRead ? undefined : question.isOlder ? OLDER : compiled.exemption(facts, !target.fresh, rules)
+    const base = { identityChecked: true, judgement: undefined, signature: checked.signature, notAllowed: false }
+    if (exempt !== undefined) return { ...base, verdict: "ok", problem: undefined, judgement: exempt }
+    if (type === "commit" && !target.walk && target.ref?.startsWith("refs/tags/")) {
+      return refused(base, "ERR_NOT_SIGNED", `the tag ${target.name} is a lightweight one, only a name for a commit`)
+    }
+    if (type === "tag" && summary.targetType === "tag") {
+      return refused(
+        base,
+        "ERR_TAG_TARGET",
+        `the tag ${checked.tagName ?? ""} is for another tag, ${summary.target.slice(0, 12)}, and not for a commit`,
+      )
+    }
+    const signature = await this.#withKeys(checked, policy)
+    const failed = failureOf(signature, true)
+    if (failed !== undefined) return { ...base, signature, ...failed }
+    const { proven } = signature
+    if (proven === undefined) throw new GitsignError("ERR_BUG", "a verified signature without a signer")
+    let judgement = compiled.judge(facts, rules, proven)
+    if (judgement.refusal?.code === "ERR_MERGE_CHANGES" && summary.parents.length > 1) {
+      const [cleanMerge] = await areCleanMerges(this.#context, [summary])
+      judgement = compiled.judge({ ...facts, cleanMerge }, rules, proven)
+    }
+    const { refusal } = judgement
+    if (refusal !== undefined) {
+      const problem = await this.#asPolicyChange(checked, policy, signature, refusal)
+      return { ...base, signature, verdict: "bad", problem, notAllowed: true, judgement }
+    }
+    const byRoot = this.#byRootPolicy(facts, policy, ref, proven)
+    if (byRoot !== undefined)
+      return { ...base, signature, verdict: "bad", problem: byRoot, notAllowed: true, judgement }
+    return { ...base, signature, verdict: "ok", problem: undefined, judgement }
+  }
+
+  /** Signatures of other programs are checked with the keys of the policy that judges, and no others. */
+  async #withKeys(checked: CheckedWithBytes, policy: PolicyInForce): Promise<SignatureCheck> {
+    const { signature } = checked
+    if (signature.scheme !== "openpgp" && signature.scheme !== "ssh") return signature
+    // Only what is a whole object of git with such a signature.
+    if (signature.problem?.code !== "ERR_SIGNATURE_FORMAT") return signature
+    const parts = takeApart(checked)
+    if (signatureMarker(parts.signature) === undefined) return signature
+    return checkWithKeys(policy.compiled.policy, parts.payload, parts.signature, signature)
+  }
+
+  /** A refused commit that changes the policy is told as what it is. */
+  async #asPolicyChange(
+    { type, id, summary }: CheckedWithBytes,
+    policy: PolicyInForce,
+    signature: SignatureCheck,
+    refusal: NonNullable<Judgement["refusal"]>,
+  ): Promise<Problem> {
+    if (type !== "commit" || !STRANGER_CODES.has(refusal.code) || signature.verdict !== "verified") return refusal
+    let paths = this.#paths.get(id)
+    if (paths === undefined) {
+      const found = await changedPaths(this.#context, [{ id, parents: summary.parents }]).catch(() => undefined)
+      paths = found?.get(id) ?? []
+    }
+    if (!changesPolicy(paths, policy)) return refusal
+    const { hint } = new GitsignError("ERR_POLICY_CHANGE", "")
+    return { code: "ERR_POLICY_CHANGE", message: `changes the policy, and is ${refusal.message}`, hint }
+  }
+
+  /** The verifier's own policy says who may change the one in the repository. */
+  #byRootPolicy(
+    facts: Parameters<PolicyInForce["compiled"]["judge"]>[0],
+    policy: PolicyInForce,
+    ref: string | undefined,
+    proven: ProvenSigner,
+  ): Problem | undefined {
+    const root = this.#options.rootPolicy
+    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths ?? [], policy)) return undefined
+    const rules = root.compiled.rulesFor("commit", ref)
+    const { refusal } = root.compiled.judge(facts, rules, proven)
+    if (refusal === undefined) return undefined
+    const { hint } = new GitsignError("ERR_POLICY_CHANGE", "")
+    return { code: "ERR_POLICY_CHANGE", message: `changes the policy, and is ${refusal.message}`, hint }
+  }
+
+  #withDisguise({ id, type }: CheckedWithBytes, { target }: Question, answer: Answer): Answer {
+    if (answer.verdict === "bad") return answer
+    if (this.#disguise.replaced.has(id)) {
+      return refused(answer, "ERR_REPLACED", `git shows another ${type} in the place of ${id.slice(0, 12)}`)
+    }
+    if (type !== "commit" || !target.walk || !this.#disguise.shallow.has(id)) return answer
+    this.#ends++
+    // Where everything was asked for, everything that is here was verified; of a range, a part is missing.
+    if (target.exclude.length === 0 || answer.verdict !== "ok") return answer
+    const { code, message, hint } = new GitsignError(
+      "ERR_SHALLOW",
+      "this shallow clone ends here, in the middle of the range",
+    )
+    return { ...answer, verdict: "unchecked", problem: { code, message, hint } }
+  }
+}
+
+/** Who is refused for not being one of those who may. */
+const STRANGER_CODES: ReadonlySet<ErrorCode> = new Set([
+  "ERR_IDENTITY",
+  "ERR_ISSUER",
+  "ERR_LOOKALIKE",
+  "ERR_CLAIM",
+  "ERR_KEY_UNKNOWN",
+  "ERR_SCHEME",
+])
+
+const OLDER: Judgement = {
+  allowed: true,
+  refusal: undefined,
+  satisfied: [],
+  refusedBy: undefined,
+  nearest: undefined,
+  exempt: { kind: "older", reason: "older than the commit with which the policy begins (since)" },
+}
+
+const changesPolicy = (paths: readonly string[], { paths: own }: PolicyInForce): boolean =>
+  paths.some((path) => POLICY_PATHS.includes(path) || own.includes(path))
+
+/** A tag is judged under its own name, whatever branch is asked about; a commit never as a tag. */
+function refFor({ type, tagName }: CheckedWithBytes, ref: string | undefined): string | undefined {
+  if (type === "tag") return ref?.startsWith("refs/tags/") ? ref : `refs/tags/${tagName ?? ""}`
+  return ref?.startsWith("refs/tags/") ? undefined : ref
+}
+
+function failureOf(
+  { verdict, problem, sctProblem }: SignatureCheck,
+  ignoreSct: boolean,
+): Pick<Answer, "verdict" | "problem"> | undefined {
+  // What is wrong counts more than what could not be checked.
+  if (sctProblem !== undefined && !ignoreSct && verdict !== "failed") return { verdict: "bad", problem: sctProblem }
+  return verdict === "verified" ? undefined : { verdict: verdict === "failed" ? "bad" : "unchecked", problem }
+}
+
+function refused(answer: Omit<Answer, "verdict" | "problem">, code: ErrorCode, message: string): Answer {
+  const { hint } = new GitsignError(code, message)
+  return { ...answer, verdict: "bad", problem: { code, message, hint } }
+}
+
+const asSigner = (signer: Extract<AuditedObject["signer"], { scheme: "keyless" }>): AuditSigner => signer as AuditSigner
+
+function audited(checked: CheckedWithBytes, answer: Answer, name: string): AuditedObject {
+  const { type, id, summary } = checked
+  const { signature, verdict, problem, notAllowed, identityChecked, judgement } = answer
+  const { subject, author, committer, parents } = summary
+  const { scheme, signer, mode, log, timestamps, claimedSigningTime } = signature
+  const described = { type, id, name, subject, author, committer, parents }
+  const proof = { scheme, signer, mode, log, timestamps, claimedSigningTime }
+  const wasCompared =
+    identityChecked && (notAllowed || (signature.verdict === "verified" && judgement?.exempt === undefined))
+  const steps = stepsOf(signature, notAllowed, wasCompared)
+  return { ...described, ...proof, verdict, problem, notAllowed, steps, identityChecked: wasCompared, judgement }
+}
+
+/** The last step is taken here and not where the signature was checked. */
+const stepsOf = (signature: SignatureCheck, notAllowed: boolean, wasCompared: boolean): readonly StepResult[] =>
+  signature.steps.map((one) => {
+    if (one.step !== "identity" || one.outcome !== "passed") return one
+    return { ...one, outcome: notAllowed ? "failed" : wasCompared ? "passed" : "not checked" }
+  })

@@ -1,0 +1,95 @@
+/**
+ * Reads objects from one git process and checks their signatures, ahead of whoever takes the results, which come in order.
+ *
+ * @module
+ */
+
+import { GitsignError, isGitsignError } from "../errors.ts"
+import { summarizeObject } from "../formats/object-summary.ts"
+import { type GitObject, readEach } from "../git/objects.ts"
+import type { GitContext } from "../git/run.ts"
+import { type CheckedObject, refusedCheck, type StoredObject } from "./check.ts"
+import type { Checker } from "./pool.ts"
+
+/** Objects in one message to a thread. */
+const BATCH = 16
+
+/** A checked object with its bytes, which some checks need again. */
+export type CheckedWithBytes = CheckedObject & { readonly raw: Uint8Array }
+
+/**
+ * Yields the check of each object, in the order of the ids. An object that cannot be read is one that was not verified. When the
+ * signal aborts, the rest is answered by its reason.
+ */
+export async function* readAndCheck(
+  context: GitContext,
+  ids: readonly string[],
+  checker: Checker,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<CheckedWithBytes> {
+  const reading = readEach(context, ids)
+  const running: Promise<readonly CheckedWithBytes[]>[] = []
+  let started = 0
+  try {
+    for (;;) {
+      while (started < ids.length && running.length < 2 * checker.jobs && !signal?.aborted) {
+        const batch = await takeBatch(reading, ids, started)
+        started += batch.length
+        running.push(checkBatch(checker, batch))
+      }
+      const done = await running.shift()
+      if (done === undefined) break
+      yield* done
+      // In one thread nothing else would get its turn: no timer, no signal.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    for (const id of ids.slice(started)) yield unreadable(id, reasonOf(signal))
+  } finally {
+    await reading.return(undefined)
+  }
+}
+
+type Found = GitObject | { readonly id: string; readonly error: GitsignError }
+
+async function takeBatch(
+  reading: AsyncGenerator<GitObject | GitsignError>,
+  ids: readonly string[],
+  from: number,
+): Promise<Found[]> {
+  const batch: Found[] = []
+  while (batch.length < BATCH && from + batch.length < ids.length) {
+    const { value } = await reading.next()
+    const id = ids[from + batch.length] ?? ""
+    if (value === undefined) throw new GitsignError("ERR_GIT", "git stopped reading objects")
+    batch.push(isGitsignError(value) ? { id, error: value } : value)
+  }
+  return batch
+}
+
+async function checkBatch(checker: Checker, batch: readonly Found[]): Promise<readonly CheckedWithBytes[]> {
+  const stored = batch.filter((one): one is GitObject & StoredObject => isSigned(one))
+  const checked = await checker.check(stored.map(({ type, id, raw }) => ({ type, id, raw })))
+  let next = 0
+  return batch.map((one): CheckedWithBytes => {
+    if (isSigned(one)) return { ...(checked[next++] as CheckedObject), raw: one.raw }
+    if ("error" in one) return unreadable(one.id, one.error)
+    return unreadable(one.id, new GitsignError("ERR_NOT_SIGNED", `${one.id} is a ${one.type}, which nobody signs`))
+  })
+}
+
+const isSigned = (one: Found): one is GitObject & StoredObject =>
+  "type" in one && (one.type === "commit" || one.type === "tag")
+
+const unreadable = (id: string, error: GitsignError): CheckedWithBytes => ({
+  type: "commit",
+  id,
+  summary: summarizeObject(new Uint8Array()),
+  tagName: undefined,
+  signature: refusedCheck(error),
+  raw: new Uint8Array(),
+})
+
+const reasonOf = (signal: AbortSignal | undefined): GitsignError =>
+  isGitsignError(signal?.reason)
+    ? signal.reason
+    : new GitsignError("ERR_TIME_LIMIT", "the time was over before this could be checked")

@@ -1,0 +1,201 @@
+/**
+ * The files of hooks: puts gitsign's into place beside those of others, and takes them away again.
+ *
+ * A hook that was there is renamed and runs after gitsign's; taken away, it gets its name back, untouched. A hook that is a file of the
+ * repository gets lines at its beginning instead. Only what bears the mark of this program is ever changed or removed.
+ *
+ * @module
+ */
+
+import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { GitsignError } from "../errors.ts"
+import {
+  BEFORE_SUFFIX,
+  type HookName,
+  hasBlock,
+  hookScript,
+  isHookScript,
+  withBlock,
+  withoutBlock,
+} from "./hook-script.ts"
+import { reasonOf } from "./io.ts"
+
+/** A hook to be written. */
+export interface WantedHook {
+  readonly directory: string
+  readonly name: HookName
+  readonly program: readonly string[]
+  readonly warnOnly: boolean
+}
+
+/** Tells a person what was done, a line each. */
+export type Tell = (line: string) => void
+
+/**
+ * Prepares a hook in a directory of hooks. Nothing is written until what it returns is called.
+ *
+ * @throws ERR_HOOK where it could not be written without harm to what is there
+ */
+export function planHook(wanted: WantedHook): (tell: Tell) => void {
+  const path = join(wanted.directory, wanted.name)
+  const before = `${path}${BEFORE_SUFFIX}`
+  const found = look(path)
+  if (found.kind === "other") {
+    const parts = partsOf(path, found.text)
+    if (parts !== undefined) return planPart(wanted, join(parts, PART))
+    if (look(before).kind !== "none") throw keptAlready(path, before)
+    refuseWhatAsksItsName(path, wanted.name, found.text)
+  }
+  const chained = found.kind === "other" || look(before).kind !== "none"
+  const text = hookScript({ ...wanted, chained })
+  return (tell) => {
+    if (found.kind === "other") {
+      rename(path, before)
+      tell(`the hook that was there is now ${before}, and runs after gitsign`)
+    }
+    try {
+      write(path, text, tell)
+    } catch (error) {
+      if (found.kind === "other") rename(before, path)
+      throw error
+    }
+  }
+}
+
+/** What Gitea and others run one after the other: `NAME.d/*`. */
+const PART = "gitsign"
+
+function planPart(wanted: WantedHook, path: string): (tell: Tell) => void {
+  if (look(path).kind === "other") throw notOurs(path)
+  const text = hookScript({ ...wanted, chained: false })
+  return (tell) => write(path, text, tell)
+}
+
+/** The directory of hooks that a hook runs by itself; undefined when it does not. */
+function partsOf(path: string, text: string): string | undefined {
+  const isDirectory = lstatSync(`${path}.d`, { throwIfNoEntry: false })?.isDirectory() === true
+  return isDirectory && /\.d\b/.test(text) ? `${path}.d` : undefined
+}
+
+/** What gets the whole of a hook that this program made for a repository that had none. */
+const MADE = "#!/bin/sh\n# Made by gitsign hook install.\n"
+
+/**
+ * Prepares lines in a hook that is a file of the repository, as {@link planHook}.
+ *
+ * @throws ERR_HOOK when it is no ordinary file
+ */
+export function planBlock({ directory, name, warnOnly }: WantedHook): (tell: Tell) => void {
+  const path = join(directory, name)
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat !== undefined && !stat.isFile()) throw notOrdinary(path)
+  // Bytes that are no UTF-8 stay as they are.
+  const text = stat === undefined ? MADE : readFileSync(path, "latin1")
+  return (tell) => write(path, withBlock(text, name, warnOnly), tell, stat === undefined ? 0o755 : stat.mode & 0o777)
+}
+
+/** Takes away what is gitsign's in one hook; returns whether there was anything. @throws ERR_IO */
+export function removeHook(directory: string, name: HookName, tell: Tell): boolean {
+  const path = join(directory, name)
+  const before = `${path}${BEFORE_SUFFIX}`
+  const part = join(`${path}.d`, PART)
+  const found = look(path)
+  const isKept = look(before).kind !== "none"
+  if (look(part).kind === "ours") remove(part, tell)
+  else if (found.kind === "other" && hasBlock(found.text)) removeBlock(path, found.text, tell)
+  else if (found.kind === "ours" || (found.kind === "none" && isKept)) {
+    if (isKept) {
+      rename(before, path)
+      tell(`the hook that was there before is back at ${path}`)
+    } else remove(path, tell)
+  } else {
+    if (isKept) tell(`${path} is not of gitsign hook install; ${before}, which was kept for it, stays`)
+    return false
+  }
+  return true
+}
+
+function removeBlock(path: string, text: string, tell: Tell): void {
+  const rest = withoutBlock(text)
+  if (rest === MADE) remove(path, tell)
+  else write(path, rest, tell, lstatSync(path).mode & 0o777)
+}
+
+type Found = { readonly kind: "none" } | { readonly kind: "ours" | "other"; readonly text: string }
+
+/** What is at a path. A link is never this program's, wherever it leads. */
+function look(path: string): Found {
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat === undefined) return { kind: "none" }
+    if (!stat.isFile() && !stat.isSymbolicLink()) throw notOrdinary(path)
+    const text = readFileSync(path, "latin1")
+    return { kind: stat.isFile() && isHookScript(text) ? "ours" : "other", text }
+  } catch (cause) {
+    if (cause instanceof GitsignError) throw cause
+    // A link to nothing, say.
+    throw new GitsignError("ERR_HOOK", `${path} cannot be read: ${reasonOf(cause)}`, {
+      cause,
+      hint: `look at: ${path}`,
+    })
+  }
+}
+
+const notOrdinary = (path: string): GitsignError =>
+  new GitsignError("ERR_HOOK", `${path} is no ordinary file`, { hint: "put an ordinary file in its place, or none" })
+
+const notOurs = (path: string): GitsignError =>
+  new GitsignError("ERR_HOOK", `${path} was not written by gitsign hook install; nothing was changed`, {
+    hint: "rename it, and run this again",
+  })
+
+const keptAlready = (path: string, before: string): GitsignError =>
+  new GitsignError("ERR_HOOK", `${path} has come after gitsign's hook, for which ${before} was kept already`, {
+    hint: "make one hook of the two, remove the other, and run this again",
+  })
+
+/** It is renamed, and so would do something else than before, or nothing. */
+function refuseWhatAsksItsName(path: string, name: HookName, text: string): void {
+  if (!/husky\.sh|basename|\$\{0##|PROGRAM_NAME|argv\[0\]|__file__/i.test(text)) return
+  throw new GitsignError("ERR_HOOK", `${path} depends on its own name, so that it cannot be renamed and kept`, {
+    hint: `have it run by itself, with what it gets on stdin: gitsign hook ${name} -- "$@"`,
+  })
+}
+
+/** Puts a text into place at once, or says that it is there. */
+function write(path: string, text: string, tell: Tell, mode = 0o755): void {
+  const temporary = `${path}.${process.pid}.tmp`
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat?.isFile() && (stat.mode & 0o777) === mode && readFileSync(path, "latin1") === text) {
+      tell(`${path} is up to date`)
+      return
+    }
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(temporary, text, { encoding: "latin1", flag: "wx" })
+    // Whatever the umask: who pushes may be another user.
+    chmodSync(temporary, mode)
+    renameSync(temporary, path)
+  } catch (cause) {
+    throw new GitsignError("ERR_IO", `cannot write ${path}: ${reasonOf(cause)}`, { cause })
+  }
+  tell(`wrote ${path}`)
+}
+
+function rename(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch (cause) {
+    throw new GitsignError("ERR_IO", `cannot rename ${from}: ${reasonOf(cause)}`, { cause })
+  }
+}
+
+function remove(path: string, tell: Tell): void {
+  try {
+    unlinkSync(path)
+  } catch (cause) {
+    throw new GitsignError("ERR_IO", `cannot remove ${path}: ${reasonOf(cause)}`, { cause })
+  }
+  tell(`removed ${path}`)
+}

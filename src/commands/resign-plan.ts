@@ -1,0 +1,135 @@
+/**
+ * What `gitsign resign` would do: which commits become others, what points to them, and what speaks against it.
+ *
+ * @module
+ */
+
+import { type ErrorCode, GitsignError } from "../errors.ts"
+import { type ObjectSummary, summarizeObject } from "../formats/object-summary.ts"
+import { readObjects } from "../git/objects.ts"
+import { findLeadingRefs, type LeadingRefs, publishedCommits } from "../git/references.ts"
+import { findDisguise } from "../git/replaced.ts"
+import { walkCommits } from "../git/revisions.ts"
+import type { GitContext } from "../git/run.ts"
+import type { ResignTarget } from "./resign-target.ts"
+
+/** One commit that becomes another. */
+export interface PlannedCommit {
+  readonly id: string
+  readonly raw: Uint8Array
+  readonly summary: ObjectSummary
+  /** Why, in words. */
+  readonly reason: string
+  /** The code of what is wrong with it; undefined where nothing is. */
+  readonly code: ErrorCode | undefined
+  /** Whether it is signed well, and loses that because a commit before it becomes another. */
+  readonly losesSignature: boolean
+}
+
+/** What is to be done. */
+export interface ResignPlan {
+  readonly target: ResignTarget
+  /** How many commits the range has. */
+  readonly total: number
+  /** Those that become others, parents before their children. */
+  readonly commits: readonly PlannedCommit[]
+  readonly leading: LeadingRefs
+  /** How many of the commits a remote has already. */
+  readonly published: number
+}
+
+/** A commit that needs no reason by itself. */
+export interface Finding {
+  readonly code?: ErrorCode
+  readonly message: string
+}
+
+/**
+ * Makes the plan. A commit becomes another when `findingOf` finds something, or when one of its parents does; what comes before those
+ * stays as it is.
+ *
+ * @param findingOf asked for each commit of the range; undefined: it is in order
+ * @param force whether commits that a remote has may become others
+ * @throws ERR_PUBLISHED; ERR_SHALLOW when the history to be changed ends in the middle; ERR_RESIGN when git shows other commits there
+ */
+export async function planResign(
+  context: GitContext,
+  target: ResignTarget,
+  findingOf: (id: string) => Finding | undefined,
+  force: boolean,
+): Promise<ResignPlan> {
+  const { tip, base } = target
+  const ids = (await walkCommits(context, [tip], base === undefined ? [] : [base])).reverse()
+  const commits = await commitsToChange(context, ids, findingOf)
+  const changed = new Set(commits.map(({ id }) => id))
+  await refuseDisguised(context, new Set(ids), changed)
+  const { published, ref } = await publishedAmong(context, target, changed)
+  if (published > 0 && !force) {
+    const where = ref === undefined ? "on a remote" : `in ${ref}`
+    throw new GitsignError("ERR_PUBLISHED", `${published} of the ${count(changed.size)} to sign are ${where} already`)
+  }
+  const roots = commits.filter(({ summary }) => !summary.parents.some((parent) => changed.has(parent)))
+  const leading = await findLeadingRefs(
+    context,
+    changed,
+    roots.map(({ id }) => id),
+  )
+  return { target, total: ids.length, commits, leading: without(leading, target.ref), published }
+}
+
+/** `1 commit`, `12 commits`. */
+export const count = (commits: number): string => `${commits} commit${commits === 1 ? "" : "s"}`
+
+async function commitsToChange(
+  context: GitContext,
+  ids: readonly string[],
+  findingOf: (id: string) => Finding | undefined,
+): Promise<PlannedCommit[]> {
+  const changed = new Set<string>()
+  const commits: PlannedCommit[] = []
+  for await (const { id, raw } of readObjects(context, ids)) {
+    const summary = summarizeObject(raw)
+    const finding = findingOf(id)
+    const follows = summary.parents.some((parent) => changed.has(parent))
+    if (finding === undefined && !follows) continue
+    changed.add(id)
+    const reason = finding?.message ?? "comes after a commit that changes"
+    commits.push({ id, raw, summary, reason, code: finding?.code, losesSignature: finding === undefined })
+  }
+  return commits
+}
+
+async function refuseDisguised(
+  context: GitContext,
+  ids: ReadonlySet<string>,
+  changed: ReadonlySet<string>,
+): Promise<void> {
+  const { replaced, shallow } = await findDisguise(context)
+  const [shownOtherwise] = [...replaced].filter((id) => ids.has(id))
+  if (shownOtherwise !== undefined) {
+    const { hint } = new GitsignError("ERR_REPLACED", "")
+    const message = `git shows another commit in the place of ${shownOtherwise.slice(0, 12)}`
+    throw new GitsignError("ERR_RESIGN", message, hint === undefined ? {} : { hint })
+  }
+  const [end] = [...shallow].filter((id) => changed.has(id))
+  if (end !== undefined) {
+    throw new GitsignError("ERR_SHALLOW", `this shallow clone ends at ${end.slice(0, 12)}, whose parents are not here`)
+  }
+}
+
+async function publishedAmong(
+  context: GitContext,
+  { tip, base }: ResignTarget,
+  changed: ReadonlySet<string>,
+): Promise<{ published: number; ref: string | undefined }> {
+  if (changed.size === 0) return { published: 0, ref: undefined }
+  const { ids, ref } = await publishedCommits(context, tip, base)
+  return { published: [...changed].filter((id) => ids.has(id)).length, ref }
+}
+
+/** The branch itself is told of by itself. */
+const without = ({ tags, branches, descendants }: LeadingRefs, own: string): LeadingRefs => ({
+  tags,
+  branches: branches.filter(({ ref }) => ref !== own),
+  descendants: descendants.filter((ref) => ref !== own),
+})

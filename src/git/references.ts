@@ -1,0 +1,103 @@
+/**
+ * Which refs lead to some commits: what is on a remote already, which tags and branches point to them (git-for-each-ref(1),
+ * git-fetch(1) on remote-tracking branches).
+ *
+ * @module
+ */
+
+import { GitsignError } from "../errors.ts"
+import { listRefs, walkCommits } from "./revisions.ts"
+import { type GitContext, runGit } from "./run.ts"
+
+/** Refs are listed in this many bytes. */
+const MAX_LISTING = 256 * 1024 * 1024
+
+/**
+ * Which of the commits that `tip` has and `base` has not are on a remote, as far as this repository knows: reachable from a
+ * remote-tracking branch, wherever fetch puts those, or from what maintenance has prefetched.
+ *
+ * @param base undefined: the whole history of `tip`
+ * @returns their ids, and the name of one ref that has the oldest of them
+ */
+export async function publishedCommits(
+  context: GitContext,
+  tip: string,
+  base: string | undefined,
+): Promise<{ readonly ids: ReadonlySet<string>; readonly ref: string | undefined }> {
+  const prefixes = await remotePrefixes(context)
+  const refs = (await listRefs(context, ...prefixes)).filter(({ type }) => type === "commit")
+  const exclude = base === undefined ? [] : [base]
+  const all = await walkCommits(context, [tip], exclude)
+  const here = new Set(await walkCommits(context, [tip], [...exclude, ...new Set(refs.map(({ id }) => id))]))
+  const published = all.filter((id) => !here.has(id))
+  const oldest = published.at(-1)
+  return {
+    ids: new Set(published),
+    ref: oldest === undefined ? undefined : await refWith(context, oldest, prefixes),
+  }
+}
+
+/** Where fetch keeps what remotes have: `refs/remotes/`, and whatever the refspecs of remotes name beside it. */
+async function remotePrefixes(context: GitContext): Promise<string[]> {
+  const { stdout } = await runGit(context, ["config", "-z", "--get-regexp", "^remote\\..*\\.fetch$"])
+  const targets = stdout.toString("utf8").matchAll(/:(refs\/[^*\0\n]*)/g)
+  const named = [...targets].map(([, target = ""]) => target)
+  // Tags are the same on both sides, and mark nothing as published.
+  const others = named.filter((target) => !/^refs\/(remotes|tags|notes)\//.test(target))
+  return [...new Set(["refs/remotes/", "refs/prefetch/", ...others])]
+}
+
+async function refWith(context: GitContext, id: string, prefixes: readonly string[]): Promise<string | undefined> {
+  const args = ["for-each-ref", "--count=1", "--format=%(refname:short)", `--contains=${id}`, ...prefixes]
+  const { status, stdout } = await runGit(context, args)
+  return status === 0 ? stdout.toString("utf8").trim() || undefined : undefined
+}
+
+/** What leads to some commits. Names are full; branches that only stand for another branch are left out. */
+export interface LeadingRefs {
+  /** Tags of one of the commits. */
+  readonly tags: readonly string[]
+  /** Branches whose tip is one of the commits. */
+  readonly branches: readonly { readonly ref: string; readonly id: string }[]
+  /** Branches that have further commits on top of them. */
+  readonly descendants: readonly string[]
+}
+
+/** A command line takes this many ids. */
+const MAX_ROOTS = 64
+
+/**
+ * The tags and branches that lead to some commits.
+ *
+ * @param roots those of them that have none of the others as a parent
+ * @throws ERR_GIT when git cannot list its refs
+ */
+export async function findLeadingRefs(
+  context: GitContext,
+  ids: ReadonlySet<string>,
+  roots: readonly string[],
+): Promise<LeadingRefs> {
+  const listed = await forEachRef(context, ["--format=%(objectname) %(*objectname) %(refname)", "refs/tags/"])
+  const tags = listed.flatMap((line) => {
+    const [id = "", peeled = "", name = ""] = line.split(" ")
+    return ids.has(id) || ids.has(peeled) ? [name] : []
+  })
+  const contains = roots.slice(0, MAX_ROOTS).map((id) => `--contains=${id}`)
+  const format = "--format=%(objectname) %(symref) %(refname)"
+  const found = contains.length === 0 ? [] : await forEachRef(context, [format, ...contains, "refs/heads/"])
+  const branches = found.flatMap((line) => {
+    const [id = "", symref = "", ref = ""] = line.split(" ")
+    return symref === "" ? [{ ref, id }] : []
+  })
+  return {
+    tags,
+    branches: branches.filter(({ id }) => ids.has(id)),
+    descendants: branches.filter(({ id }) => !ids.has(id)).map(({ ref }) => ref),
+  }
+}
+
+async function forEachRef(context: GitContext, args: readonly string[]): Promise<string[]> {
+  const { status, stdout, stderr } = await runGit(context, ["for-each-ref", ...args], MAX_LISTING)
+  if (status !== 0) throw new GitsignError("ERR_GIT", stderr)
+  return stdout.toString("utf8").split("\n").filter(Boolean)
+}

@@ -1,0 +1,41 @@
+/**
+ * What makes git show other objects, or another history, than the ones that were signed: replace refs (git-replace(1)), grafts
+ * (gitrepository-layout(5), `info/grafts`) and the ends of a shallow clone (gitshallow(5)).
+ *
+ * @module
+ */
+
+import { readFileSync } from "node:fs"
+import { resolve } from "node:path"
+import { listRefs } from "./revisions.ts"
+import { type GitContext, runGit } from "./run.ts"
+
+/** Where this repository does not show what it holds. */
+export interface Disguise {
+  /** Ids of objects in whose place git shows others, or with other parents. */
+  readonly replaced: ReadonlySet<string>
+  /** Ids of the commits at which a shallow clone ends. */
+  readonly shallow: ReadonlySet<string>
+}
+
+/** Looks for replace refs, grafts and the ends of a shallow clone. */
+export async function findDisguise(context: GitContext): Promise<Disguise> {
+  const base = context.env.GIT_REPLACE_REF_BASE || "refs/replace/"
+  const refs = await listRefs(context, base)
+  const replaced = new Set(refs.map(({ name }) => name.slice(name.lastIndexOf("/") + 1)))
+  const { stdout } = await runGit(context, ["rev-parse", "--git-common-dir", "--git-path", "shallow"])
+  const [common = "", shallow = ""] = stdout.toString("utf8").trimEnd().split("\n")
+  const grafts = [context.env.GIT_GRAFT_FILE, `${common}/info/grafts`]
+  for (const file of grafts) for (const id of idsOf(context, file)) replaced.add(id)
+  return { replaced, shallow: new Set(idsOf(context, shallow)) }
+}
+
+/** The ids that the lines of a file begin with; none when it cannot be read: then git cannot read it either. */
+function idsOf(context: GitContext, file: string | undefined): string[] {
+  if (!file) return []
+  try {
+    return readFileSync(resolve(context.cwd, file), "latin1").match(/^[0-9a-f]{40,64}\b/gm) ?? []
+  } catch {
+    return []
+  }
+}
