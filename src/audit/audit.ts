@@ -4,24 +4,28 @@
  * @module
  */
 
-import { type ErrorCode, GitsignError } from "../errors.ts"
+import { type ErrorCode, GitsignError, isGitsignError } from "../errors.ts"
 import { signatureMarker } from "../formats/git-object.ts"
 import type { Signer } from "../formats/signer.ts"
 import type { TrustedRoot } from "../formats/trusted-root.ts"
 import { type CommitParents, changedPaths } from "../git/changed-paths.ts"
-import { areCleanMerges } from "../git/clean-merge.ts"
+import { areCleanMerges, type Merge } from "../git/clean-merge.ts"
 import { type Disguise, findDisguise } from "../git/replaced.ts"
 import { feedGit } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
+import type { RuleSet } from "../policy/compile.ts"
 import type { Judgement, ProvenSigner } from "../policy/facts.ts"
+import { pathGlob } from "../policy/glob.ts"
 import type { StepResult, VerificationSummary } from "../verify/summary.ts"
 import type { Signed } from "../verify/verify.ts"
-import { checkOf, type SignatureCheck, takeApart } from "./check.ts"
+import { checkOf, problemOf, type SignatureCheck, takeApart } from "./check.ts"
 import { checkWithKeys } from "./check-keys.ts"
+import { POLICY_PATHS } from "./policy-place.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import { createChecker, jobsFor } from "./pool.ts"
 import { type CheckedWithBytes, readAndCheck } from "./read-and-check.ts"
 import type { AuditedObject, AuditPolicy, AuditResult, AuditTotals, Problem } from "./result.ts"
+import { rulesOf } from "./rules.ts"
 import { type AuditTarget, findQuestions, type Question } from "./targets.ts"
 
 /** What a signer is compared by. */
@@ -131,26 +135,26 @@ function mendOf(
   if (oldest === undefined || refs.size !== 1 || !ref?.startsWith("refs/heads/")) return undefined
   if (!bad.every(({ id }) => byId.get(id)?.every(({ target }) => target.walk))) return undefined
   const branch = ref.slice("refs/heads/".length)
-  if (!/^[\w./+-]+$/.test(branch)) return undefined
+  if (!/^\w[\w./+-]*$/.test(branch)) return undefined
   const id = oldest.id.slice(0, 12)
   return oldest.parents.length === 0 ? `gitsign resign --root ${branch}` : `gitsign resign ${id}^..${branch}`
 }
 
-/** Where a policy is looked for in a repository: who may write there may write the next policy. */
-const POLICY_PATHS = [".gitsign/policy.yaml", ".chainguard/source.yaml"]
+/** What each commit changes, or why that cannot be told; nothing for those of which nobody asked. */
+type ChangedPaths = ReadonlyMap<string, readonly string[] | GitsignError>
 
 /** Asks git which paths the commits change, where a rule wants to know. */
 async function pathsFor(
   context: GitContext,
   byId: ReadonlyMap<string, readonly Question[]>,
   { rootPolicy }: AuditOptions,
-): Promise<Map<string, readonly string[]>> {
+): Promise<ChangedPaths> {
   const wanted: string[] = []
   for (const [id, questions] of byId) {
     const isWanted = questions.some(({ target, isOlder }) => {
       const compiled = target.policy?.compiled
       if (compiled === undefined || isOlder) return false
-      return rootPolicy !== undefined || compiled.needs(compiled.rulesFor("commit", target.ref)).paths
+      return rootPolicy !== undefined || compiled.needs(rulesOf(compiled, "commit", target.ref)).paths
     })
     if (isWanted) wanted.push(id)
   }
@@ -187,7 +191,7 @@ class Judge {
   readonly #options: AuditOptions
   readonly #byId: ReadonlyMap<string, readonly Question[]>
   readonly #disguise: Disguise
-  readonly #paths: Map<string, readonly string[]>
+  readonly #paths: ChangedPaths
   #ends = 0
 
   constructor(
@@ -195,7 +199,7 @@ class Judge {
     options: AuditOptions,
     byId: ReadonlyMap<string, readonly Question[]>,
     disguise: Disguise,
-    paths: Map<string, readonly string[]>,
+    paths: ChangedPaths,
   ) {
     this.#context = context
     this.#options = options
@@ -206,7 +210,9 @@ class Judge {
 
   notes(): string[] {
     const ends = "this is a shallow clone: what is behind its oldest commits is not here and was not verified"
-    return this.#ends > 0 ? [ends] : []
+    const files =
+      "git replace is in use for files: git shows others here than those that were signed; see: git replace -l"
+    return [...(this.#ends > 0 ? [ends] : []), ...(this.#disguise.replacedFiles > 0 ? [files] : [])]
   }
 
   /** Answers every question about an object; the first refusal counts, then what could not be checked. */
@@ -268,23 +274,26 @@ class Judge {
     const { target, onFirstParent } = question
     const { type, id, summary } = checked
     const ref = refFor(checked, target.ref)
-    const rules = question.rules ?? compiled.rulesFor(type, ref)
+    const rules = question.rules ?? rulesOf(compiled, type, ref)
+    const changed = this.#paths.get(id)
     const facts = {
       type,
       id,
       committerEmail: summary.committer.email,
       committerDate: summary.committer.date,
       parents: summary.parents,
-      paths: this.#paths.get(id),
+      // What is not known counts as changed.
+      paths: isGitsignError(changed) ? undefined : changed,
       cleanMerge: undefined,
       ...(onFirstParent === undefined ? {} : { onFirstParent }),
     }
-    // Nothing excuses what could not even be read.
-    const isRead = checked.raw.length > 0
-    const exempt = !isRead ? undefined : question.isOlder ? OLDER : compiled.exemption(facts, !target.fresh, rules)
     const base = { identityChecked: true, judgement: undefined, signature: checked.signature, notAllowed: false }
-    if (exempt !== undefined) return { ...base, verdict: "ok", problem: undefined, judgement: exempt }
-    if (type === "commit" && !target.walk && target.ref?.startsWith("refs/tags/")) {
+    const exempt = exemptionOf(checked, question, policy, facts, rules)
+    if (exempt !== undefined) {
+      const byRoot = question.isOlder ? undefined : await this.#exemptByRoot(checked, facts, policy, ref)
+      return { ...base, ...(byRoot ?? { verdict: "ok", problem: undefined }), judgement: exempt }
+    }
+    if (isLightweightTag(checked, target)) {
       return refused(base, "ERR_NOT_SIGNED", `the tag ${target.name} is a lightweight one, only a name for a commit`)
     }
     if (type === "tag" && summary.targetType === "tag") {
@@ -299,20 +308,35 @@ class Judge {
     if (failed !== undefined) return { ...base, signature, ...failed }
     const { proven } = signature
     if (proven === undefined) throw new GitsignError("ERR_BUG", "a verified signature without a signer")
-    let judgement = compiled.judge(facts, rules, proven)
+    // Where git cannot tell what it changes, it is not checked, unless it is refused whatever that is.
+    const known = isGitsignError(changed) ? { ...facts, paths: [] } : facts
+    let judgement = compiled.judge(known, rules, proven)
     if (judgement.refusal?.code === "ERR_MERGE_CHANGES" && summary.parents.length > 1) {
-      const [cleanMerge] = await areCleanMerges(this.#context, [summary])
-      judgement = compiled.judge({ ...facts, cleanMerge }, rules, proven)
+      const cleanMerge = await this.#isCleanMerge(summary)
+      if (isGitsignError(cleanMerge)) return { ...base, signature, ...notTold(cleanMerge) }
+      judgement = compiled.judge({ ...known, cleanMerge }, rules, proven)
     }
     const { refusal } = judgement
     if (refusal !== undefined) {
       const problem = await this.#asPolicyChange(checked, policy, signature, refusal)
       return { ...base, signature, verdict: "bad", problem, notAllowed: true, judgement }
     }
+    if (isGitsignError(changed)) return { ...base, signature, ...notTold(changed) }
     const byRoot = this.#byRootPolicy(facts, policy, ref, proven)
     if (byRoot !== undefined)
       return { ...base, signature, verdict: "bad", problem: byRoot, notAllowed: true, judgement }
     return { ...base, signature, verdict: "ok", problem: undefined, judgement }
+  }
+
+  async #isCleanMerge(merge: Merge): Promise<boolean | GitsignError> {
+    try {
+      const [isClean] = await areCleanMerges(this.#context, [merge])
+      return isClean === true
+    } catch (error) {
+      // One merge that git cannot repeat must not hide what is wrong with the others.
+      if (isGitsignError(error)) return error
+      throw error
+    }
   }
 
   /** Signatures of other programs are checked with the keys of the policy that judges, and no others. */
@@ -337,27 +361,41 @@ class Judge {
     let paths = this.#paths.get(id)
     if (paths === undefined) {
       const found = await changedPaths(this.#context, [{ id, parents: summary.parents }]).catch(() => undefined)
-      paths = found?.get(id) ?? []
+      paths = found?.get(id)
     }
-    if (!changesPolicy(paths, policy)) return refusal
-    const { hint } = new GitsignError("ERR_POLICY_CHANGE", "")
-    return { code: "ERR_POLICY_CHANGE", message: `changes the policy, and is ${refusal.message}`, hint }
+    if (paths === undefined || isGitsignError(paths) || !changesPolicy(paths, policy)) return refusal
+    return policyChange(refusal.message)
   }
 
   /** The verifier's own policy says who may change the one in the repository. */
   #byRootPolicy(
-    facts: Parameters<PolicyInForce["compiled"]["judge"]>[0],
+    facts: JudgedFacts,
     policy: PolicyInForce,
     ref: string | undefined,
     proven: ProvenSigner,
   ): Problem | undefined {
     const root = this.#options.rootPolicy
-    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths ?? [], policy)) return undefined
-    const rules = root.compiled.rulesFor("commit", ref)
-    const { refusal } = root.compiled.judge(facts, rules, proven)
-    if (refusal === undefined) return undefined
-    const { hint } = new GitsignError("ERR_POLICY_CHANGE", "")
-    return { code: "ERR_POLICY_CHANGE", message: `changes the policy, and is ${refusal.message}`, hint }
+    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy)) return undefined
+    const { refusal } = root.compiled.judge(facts, rulesOf(root.compiled, "commit", ref), proven)
+    return refusal === undefined ? undefined : policyChange(refusal.message)
+  }
+
+  /** What the policy in the repository exempts, or lets a merge vouch for, may change that policy only as the verifier's own one says. */
+  async #exemptByRoot(
+    checked: CheckedWithBytes,
+    facts: JudgedFacts,
+    policy: PolicyInForce,
+    ref: string | undefined,
+  ): Promise<Pick<Answer, "verdict" | "problem"> | undefined> {
+    const root = this.#options.rootPolicy
+    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy)) return undefined
+    const rules = rulesOf(root.compiled, "commit", ref)
+    if (root.compiled.exemption(facts, false, rules) !== undefined) return undefined
+    const { verdict, problem, proven } = await this.#withKeys(checked, root)
+    if (verdict === "unavailable") return { verdict: "unchecked", problem }
+    if (proven === undefined) return { verdict: "bad", problem: policyChange(problem?.message ?? "not signed") }
+    const refusal = this.#byRootPolicy(facts, policy, ref, proven)
+    return refusal === undefined ? undefined : { verdict: "bad", problem: refusal }
   }
 
   #withDisguise({ id, type }: CheckedWithBytes, { target }: Question, answer: Answer): Answer {
@@ -396,8 +434,45 @@ const OLDER: Judgement = {
   exempt: { kind: "older", reason: "older than the commit with which the policy begins (since)" },
 }
 
-const changesPolicy = (paths: readonly string[], { paths: own }: PolicyInForce): boolean =>
-  paths.some((path) => POLICY_PATHS.includes(path) || own.includes(path))
+/** Paths are compared as disks do: `.Gitsign/policy.yaml` lies in the place of the policy where upper and lower case are the same. */
+function changesPolicy(paths: readonly string[] | undefined, { paths: own }: PolicyInForce): boolean {
+  if (paths === undefined) return true
+  const globs = [...POLICY_PATHS, ...own].map((path) => pathGlob(path.replace(/[*?\\[\]{}]/g, "\\$&")))
+  return paths.some((path) => globs.some((isMeant) => isMeant(path)))
+}
+
+const policyChange = (message: string): Problem => {
+  const { code, hint } = new GitsignError("ERR_POLICY_CHANGE", "")
+  return { code, message: `changes the policy, and is ${message}`, hint }
+}
+
+type JudgedFacts = Parameters<PolicyInForce["compiled"]["exemption"]>[0]
+
+/** Why an object is accepted without a look at its signature. */
+function exemptionOf(
+  checked: CheckedWithBytes,
+  { target, isOlder }: Question,
+  { compiled }: PolicyInForce,
+  facts: JudgedFacts,
+  rules: RuleSet,
+): Judgement | undefined {
+  // Nothing excuses what could not even be read.
+  if (checked.raw.length === 0) return undefined
+  // How old its commit is says nothing of a name that anybody may give it today.
+  if (isLightweightTag(checked, target)) {
+    return compiled.exemption(facts, false, compiled.rulesFor("tag", target.ref))
+  }
+  return isOlder ? OLDER : compiled.exemption(facts, !target.fresh, rules)
+}
+
+const isLightweightTag = ({ type }: CheckedWithBytes, { walk, ref }: AuditTarget): boolean =>
+  type === "commit" && !walk && ref?.startsWith("refs/tags/") === true
+
+/** The answer where git failed to tell what has to be known. */
+const notTold = (error: GitsignError): Pick<Answer, "verdict" | "problem"> => ({
+  verdict: error.exitStatus === 1 ? "bad" : "unchecked",
+  problem: problemOf(error),
+})
 
 /** A tag is judged under its own name, whatever branch is asked about; a commit never as a tag. */
 function refFor({ type, tagName }: CheckedWithBytes, ref: string | undefined): string | undefined {

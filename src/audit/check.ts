@@ -76,24 +76,31 @@ export const refusedCheck = (error: GitsignError): SignatureCheck => ({
 export function checkObject(object: StoredObject, trustedRoot: TrustedRoot): CheckedObject {
   const { type, id, raw } = object
   const described = { type, id, summary: summarizeObject(raw) }
+  let tagName: string | undefined
   try {
-    const { payload, signature, tagName } = takeApart(object)
+    const parsed = parseSignedObject(type, raw, objectFormatOf(id))
+    // Known of an unsigned tag, too.
+    tagName = parsed.tagName
+    const { payload, signature } = withSignature(parsed)
     return { ...described, tagName, signature: checkSignature(payload, signature, trustedRoot) }
   } catch (error) {
     if (!isGitsignError(error)) throw error
-    return { ...described, tagName: undefined, signature: refusedCheck(error) }
+    return { ...described, tagName, signature: refusedCheck(error) }
   }
 }
+
+const objectFormatOf = (id: string): ObjectFormat => (id.length === 40 ? "sha1" : "sha256")
 
 /**
  * Splits an object into what was signed and the signature.
  *
  * @throws ERR_NOT_SIGNED, ERR_GIT_OBJECT, ERR_DUPLICATE_SIGNATURE, ERR_PEM
  */
-export function takeApart({ type, id, raw }: StoredObject): SignedObject & { readonly signature: Uint8Array } {
-  const objectFormat: ObjectFormat = id.length === 40 ? "sha1" : "sha256"
-  const parsed = parseSignedObject(type, raw, objectFormat)
-  const { signature } = parsed
+export const takeApart = ({ type, id, raw }: StoredObject): SignedObject & { readonly signature: Uint8Array } =>
+  withSignature(parseSignedObject(type, raw, objectFormatOf(id)))
+
+function withSignature(parsed: SignedObject): SignedObject & { readonly signature: Uint8Array } {
+  const { type, signature } = parsed
   if (signature === undefined) {
     const hint = type === "tag" ? { hint: "sign it with: git tag -s -f NAME COMMIT" } : {}
     throw new GitsignError("ERR_NOT_SIGNED", "not signed", hint)

@@ -14,6 +14,9 @@ import type { Checker } from "./pool.ts"
 /** Objects in one message to a thread. */
 const BATCH = 16
 
+/** No further object is read while those that are being checked have more bytes: packed, a commit of 60 MiB can be small. */
+const MAX_BYTES = 32 * 1024 * 1024
+
 /** A checked object with its bytes, which some checks need again. */
 export type CheckedWithBytes = CheckedObject & { readonly raw: Uint8Array }
 
@@ -28,18 +31,25 @@ export async function* readAndCheck(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<CheckedWithBytes> {
   const reading = readEach(context, ids)
-  const running: Promise<readonly CheckedWithBytes[]>[] = []
+  const running: { readonly bytes: number; readonly checked: Promise<readonly CheckedWithBytes[]> }[] = []
   let started = 0
+  let bytes = 0
   try {
     for (;;) {
-      while (started < ids.length && running.length < 2 * checker.jobs && !signal?.aborted) {
+      while (started < ids.length && running.length < 2 * checker.jobs && bytes < MAX_BYTES && !signal?.aborted) {
         const batch = await takeBatch(reading, ids, started)
         started += batch.length
-        running.push(checkBatch(checker, batch))
+        const size = sizeOf(batch)
+        bytes += size
+        const checked = checkBatch(checker, batch)
+        // Its failure is told where it is taken; until then it must not count as unhandled.
+        checked.catch(() => undefined)
+        running.push({ bytes: size, checked })
       }
-      const done = await running.shift()
-      if (done === undefined) break
-      yield* done
+      const next = running.shift()
+      if (next === undefined) break
+      yield* await next.checked
+      bytes -= next.bytes
       // In one thread nothing else would get its turn: no timer, no signal.
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -49,6 +59,9 @@ export async function* readAndCheck(
   }
 }
 
+const sizeOf = (batch: readonly Found[]): number =>
+  batch.reduce((sum, one) => sum + ("raw" in one ? one.raw.length : 0), 0)
+
 type Found = GitObject | { readonly id: string; readonly error: GitsignError }
 
 async function takeBatch(
@@ -57,7 +70,7 @@ async function takeBatch(
   from: number,
 ): Promise<Found[]> {
   const batch: Found[] = []
-  while (batch.length < BATCH && from + batch.length < ids.length) {
+  while (batch.length < BATCH && from + batch.length < ids.length && sizeOf(batch) < MAX_BYTES) {
     const { value } = await reading.next()
     const id = ids[from + batch.length] ?? ""
     if (value === undefined) throw new GitsignError("ERR_GIT", "git stopped reading objects")

@@ -9,6 +9,7 @@ import { tryResolve, walkCommits } from "../git/revisions.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 import type { RuleSet } from "../policy/compile.ts"
 import type { PolicyInForce } from "./policy-source.ts"
+import { rulesOf } from "./rules.ts"
 
 /** One thing that is asked about: objects that are named, or all commits between some. */
 export interface AuditTarget {
@@ -52,8 +53,14 @@ export interface Questions {
 export async function findQuestions(context: GitContext, targets: readonly AuditTarget[]): Promise<Questions> {
   const byId = new Map<string, Question[]>()
   const notes = new Set<string>()
+  const before = new Map<PolicyInForce, Beginning>()
   for (const target of targets) {
-    const found = target.walk ? await questionsOfWalk(context, target, notes) : await questionsOfNames(context, target)
+    const { policy } = target
+    const beginning = (policy && before.get(policy)) ?? (await beginningOf(context, policy))
+    if (policy !== undefined) before.set(policy, beginning)
+    const found = target.walk
+      ? await questionsOfWalk(context, target, beginning, notes)
+      : await questionsOfNames(context, target, beginning)
     for (const [id, question] of found) {
       const already = byId.get(id)
       if (already === undefined) byId.set(id, [question])
@@ -66,11 +73,11 @@ export async function findQuestions(context: GitContext, targets: readonly Audit
 async function questionsOfWalk(
   context: GitContext,
   target: AuditTarget,
+  { parents: older }: Beginning,
   notes: Set<string>,
 ): Promise<(readonly [string, Question])[]> {
   const compiled = target.policy?.compiled
-  const rules = compiled?.rulesFor("commit", target.ref)
-  const older = await olderThanPolicy(context, target)
+  const rules = compiled && rulesOf(compiled, "commit", target.ref)
   if (older.length > 0) notes.add(`what is older than ${target.policy?.source} begins with (since) was not judged`)
   const exclude = [...target.exclude, ...older]
   const ids = await walkCommits(context, target.include, exclude)
@@ -81,20 +88,30 @@ async function questionsOfWalk(
   return ids.map((id) => [id, { target, rules, onFirstParent: firstParent?.has(id), isOlder: false }] as const)
 }
 
-async function questionsOfNames(context: GitContext, target: AuditTarget): Promise<(readonly [string, Question])[]> {
+async function questionsOfNames(
+  context: GitContext,
+  target: AuditTarget,
+  beginning: Beginning,
+): Promise<(readonly [string, Question])[]> {
   const found: (readonly [string, Question])[] = []
-  const older = await olderThanPolicy(context, target)
   for (const id of target.include) {
-    const isOlder = older.length > 0 && (await isReachable(context, `${id}^{commit}`, older))
+    const isOlder = await isOlderThan(context, beginning, id)
     found.push([id, { target, rules: undefined, onFirstParent: undefined, isOlder }])
   }
   return found
 }
 
-/** The parents of the commit with which the policy begins: they, and what is behind them, are older. */
-async function olderThanPolicy(context: GitContext, { policy }: AuditTarget): Promise<string[]> {
+/** From where on a policy judges (`since:` with a commit). */
+interface Beginning {
+  /** The parents of that commit: they, and what is behind them, are older. */
+  readonly parents: readonly string[]
+  /** All that is older, once somebody has asked; one walk answers for thousands of tags. */
+  older?: Promise<ReadonlySet<string>>
+}
+
+async function beginningOf(context: GitContext, policy: PolicyInForce | undefined): Promise<Beginning> {
   const since = policy?.compiled.policy.since
-  if (since === undefined || !("commit" in since)) return []
+  if (since === undefined || !("commit" in since)) return { parents: [] }
   if ((await tryResolve(context, `${since.commit}^{commit}`)) === undefined) {
     throw new GitsignError(
       "ERR_POLICY",
@@ -105,13 +122,12 @@ async function olderThanPolicy(context: GitContext, { policy }: AuditTarget): Pr
     )
   }
   const { stdout } = await runGit(context, ["rev-parse", `${since.commit}^@`])
-  return stdout.toString("latin1").split("\n").filter(Boolean)
+  return { parents: stdout.toString("latin1").split("\n").filter(Boolean) }
 }
 
-async function isReachable(context: GitContext, id: string, from: readonly string[]): Promise<boolean> {
-  for (const tip of from) {
-    const { status } = await runGit(context, ["merge-base", "--is-ancestor", id, tip])
-    if (status === 0) return true
-  }
-  return false
+async function isOlderThan(context: GitContext, beginning: Beginning, id: string): Promise<boolean> {
+  if (beginning.parents.length === 0) return false
+  beginning.older ??= walkCommits(context, beginning.parents, []).then((ids) => new Set(ids))
+  // A tag is as old as whoever makes it says, whatever it points to: an old commit under a new name is a new tag.
+  return (await beginning.older).has(id)
 }

@@ -39,7 +39,7 @@ export async function verifyWithPolicy(
   const { payload } = signed
   if (proven === undefined || payload === undefined) return strict
   const { compiled } = policy
-  const { committer, parents } = summarizeObject(payload)
+  const { committer, parents, targetType, target } = summarizeObject(payload)
   const [id = ""] = loggedObjectIds(payload, armorOf(signed.signature))
   const { type } = formatOfPayload(payload)
   const tag = type === "tag" ? (parseTag(payload).tagName ?? "") : undefined
@@ -53,6 +53,10 @@ export async function verifyWithPolicy(
     cleanMerge: undefined,
   } as const
   const exempt = compiled.exemption({ ...object, committerDate: undefined }, false, rules)
+  if (exempt === undefined && type === "tag" && targetType === "tag") {
+    const message = `the tag ${tag} is for another tag, ${target.slice(0, 12)}, and not for a commit`
+    return { ...strict, verdict: "failed", error: new GitsignError("ERR_TAG_TARGET", message) }
+  }
   const { refusal } = exempt ?? compiled.judge(object, rules, proven)
   if (refusal === undefined) return summary
   const { code, message, hint } = refusal

@@ -10,6 +10,7 @@ import { isatty } from "node:tty"
 import { type AuditOptions, audit } from "../audit/audit.ts"
 import { takeApart } from "../audit/check.ts"
 import { type AuditedObject, type AuditResult, exitStatusOf } from "../audit/result.ts"
+import { rulesOf } from "../audit/rules.ts"
 import type { AuditTarget } from "../audit/targets.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import type { TrustedRoot } from "../formats/trusted-root.ts"
@@ -82,14 +83,16 @@ async function storyOf(
 ): Promise<string> {
   const [object] = result.objects
   if (object === undefined) return textReport(result, { verbose: true, colour: false })
+  const compiled = target?.policy?.compiled
   const certificate = await certificateOf(io, object, trustedRoot)
   const ref = object.type === "tag" ? `refs/tags/${object.name.replace(/^refs\/tags\//, "")}` : target?.ref
   const changed = object.type === "commit" ? await changedPaths(io, [object]).catch(() => undefined) : undefined
+  const paths = changed?.get(object.id)
   return explainText(object, result, {
     serialNumber: certificate && Buffer.from(certificate.serialNumber).toString("hex"),
     sha256: certificate && createHash("sha256").update(certificate.der).digest("hex"),
-    rules: target?.policy?.compiled.rulesFor(object.type, ref).rules.map(({ rule }) => rule),
-    paths: changed?.get(object.id),
+    rules: compiled && rulesOf(compiled, object.type, ref).rules.map(({ rule }) => rule),
+    paths: paths === undefined || isGitsignError(paths) ? undefined : paths,
   })
 }
 

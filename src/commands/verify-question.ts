@@ -7,7 +7,7 @@
 import { type PolicyInForce, readPoliciesAt, readPolicyAt } from "../audit/policy-source.ts"
 import type { AuditTarget } from "../audit/targets.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
-import { currentBranch, listRefs, mergeBases, resolveRevision, tryResolve } from "../git/revisions.ts"
+import { currentBranch, listRefs, mergeBases, resolveRevision, tryResolve, walkCommits } from "../git/revisions.ts"
 import { type CommandIo, readInput } from "./io.ts"
 
 /** The arguments as typed. */
@@ -53,9 +53,13 @@ export async function targetsOf(io: CommandIo, asked: AskedFor, withTags: boolea
     ...target,
     // Every exclusion counts for every walk, as in git.
     exclude: target.walk ? [...new Set([...target.exclude, ...excluded])] : [],
-    ref: asked.ref ?? branchOf(target.ref) ?? head,
+    ref: isTag(target) ? target.ref : (asked.ref ?? branchOf(target.ref) ?? head),
   }))
 }
+
+/** Whether a target is a tag by its name; what a tag leads to are commits like others, and on no branch. */
+const isTag = ({ ref, walk }: Pick<OpenTarget, "ref" | "walk">): boolean =>
+  !walk && ref?.startsWith("refs/tags/") === true
 
 async function resolveCommit(io: CommandIo, name: string): Promise<{ id: string; ref: string | undefined }> {
   const { ref } = await resolveRevision(io, name)
@@ -63,8 +67,9 @@ async function resolveCommit(io: CommandIo, name: string): Promise<{ id: string;
   return { id, ref }
 }
 
-/** A remote's branch has the rules of the branch of that name. */
+/** A remote's branch has the rules of the branch of that name. A tag is no branch. */
 function branchOf(ref: string | undefined): string | undefined {
+  if (ref?.startsWith("refs/tags/")) return undefined
   const [, name] = /^refs\/remotes\/[^/]+\/(.+)$/.exec(ref ?? "") ?? []
   return name === undefined ? ref : `refs/heads/${name}`
 }
@@ -101,8 +106,11 @@ async function ofRange(io: CommandIo, range: string): Promise<OpenTarget[]> {
   if (dots === "..")
     return [{ ...walk, ref: other.ref, include: [other.id], exclude: [one.id], base: one.id, baseName: left || "HEAD" }]
   const bases = await mergeBases(io, one.id, other.id)
-  const [base] = bases
-  return [one, other].map(({ id, ref }) => ({ ...walk, ref, include: [id], exclude: bases, base }))
+  // Of several, whoever made the merges that led to them has chosen which one comes first; so the policies of all of them count.
+  const befores = bases.length === 0 ? [undefined] : bases
+  return [one, other].flatMap(({ id, ref }) =>
+    befores.map((base) => ({ ...walk, ref, include: [id], exclude: bases, base })),
+  )
 }
 
 async function ofRevision(
@@ -130,40 +138,45 @@ async function ofRevision(
   }
 }
 
-/** All branches, those of remotes too, and all tags. */
+/** All branches, those of remotes too, all tags, and a detached HEAD. */
 async function ofAllRefs(io: CommandIo, excluded: readonly string[], withTags: boolean): Promise<OpenTarget[]> {
   const refs = await listRefs(io, "refs/heads/", "refs/remotes/", "refs/tags/")
-  const branches = refs.filter(({ name, type }) => type === "commit" && !name.startsWith("refs/tags/"))
   const tags = refs.filter(({ name }) => name.startsWith("refs/tags/"))
+  const branches = refs.filter(({ name }) => !name.startsWith("refs/tags/"))
+  const ids = new Set(branches.filter(({ name }) => !isRemoteHead(name)).map(({ id }) => id))
   const base = excluded.length === 1 ? excluded[0] : undefined
-  const walks: OpenTarget[] = withTags
-    ? branches
-        .filter(({ name }) => !/^refs\/remotes\/[^/]+\/HEAD$/.test(name))
-        .map(({ name, id }) => ({ name, ref: name, include: [id], exclude: [], walk: true, fresh: false, base }))
-    : [
-        {
-          name: "--all",
-          ref: undefined,
-          include: await commitsOf(io, refs),
-          exclude: [],
-          walk: true,
-          fresh: false,
-          base,
-        },
-      ]
+  const target = { exclude: [], fresh: false, base }
+  const detached = await detachedHead(io, [...ids])
+  const walks: OpenTarget[] = []
+  if (withTags) {
+    // What a remote's HEAD stands for is there under its own name; only when it is not, it is something else.
+    for (const { name, id, type } of branches.filter((one) => !isRemoteHead(one.name) || !ids.has(one.id))) {
+      const commit = type === "commit" ? id : await tryResolve(io, `${id}^{commit}`)
+      // Somebody else's server can let a branch point to anything.
+      walks.push({ ...target, name, ref: name, include: [commit ?? id], walk: commit !== undefined })
+    }
+    if (detached !== undefined) {
+      walks.push({ ...target, name: "HEAD", ref: undefined, include: [detached], exclude: [...ids], walk: true })
+    }
+  } else {
+    const include = [...(await commitsOf(io, refs)), ...(detached === undefined ? [] : [detached])]
+    walks.push({ ...target, name: "--all", ref: undefined, include, walk: true })
+  }
   const named = tags.filter(({ type }) => withTags || type === "tag")
   return [
     ...walks,
-    ...named.map(({ name, id }) => ({
-      name,
-      ref: name,
-      include: [id],
-      exclude: [],
-      walk: false,
-      fresh: false,
-      base: base ?? "HEAD",
-    })),
+    ...named.map(({ name, id }) => ({ ...target, name, ref: name, include: [id], walk: false, base: base ?? "HEAD" })),
   ]
+}
+
+const isRemoteHead = (name: string): boolean => /^refs\/remotes\/[^/]+\/HEAD$/.test(name)
+
+/** What HEAD stands for where it is no branch, and has what no branch has. */
+async function detachedHead(io: CommandIo, branches: readonly string[]): Promise<string | undefined> {
+  if ((await currentBranch(io)) !== undefined) return undefined
+  const id = await tryResolve(io, "HEAD^{commit}")
+  if (id === undefined || branches.includes(id)) return undefined
+  return (await walkCommits(io, [id], branches)).length === 0 ? undefined : id
 }
 
 /** What refs come to when tags are followed; refs to trees and blobs have no history. */

@@ -6,6 +6,7 @@
 
 import { Command, InvalidArgumentError, Option } from "commander"
 import { type PolicyInForce, readPolicy, readPolicyAt } from "../audit/policy-source.ts"
+import { asksForBranch } from "../audit/rules.ts"
 import type { AuditTarget } from "../audit/targets.ts"
 import type { Config } from "../config.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
@@ -111,9 +112,9 @@ async function verify(call: Call): Promise<number> {
   const single =
     asked.length === 1 && !flags.all && isPlain(asked[0] ?? "") && (flags.not ?? flags.sinceCommit) === undefined
   const explicit = byFlags ? undefined : await namedPolicy(call)
-  const open = ci === undefined ? await openTargets(call, asked, !byFlags) : await targetsOfCi(call, ci)
-  const targets =
-    byFlags || explicit !== undefined ? withOnePolicy(open, explicit) : await withPolicies(call, open, single)
+  const isSaid = byFlags || explicit !== undefined
+  const open = ci === undefined ? await openTargets(call, asked, !byFlags) : await targetsOfCi(call, ci, !isSaid)
+  const targets = isSaid ? withOnePolicy(open, explicit) : await withPolicies(call, open, single)
   const output = {
     format: flags.format ?? ci?.format ?? "text",
     verbose: flags.verbose === true,
@@ -121,7 +122,6 @@ async function verify(call: Call): Promise<number> {
     warnOnly: flags.warnOnly === true,
     ci,
   }
-  checkRefs(targets)
   const withoutPolicy = targets.every(({ policy }) => policy === undefined)
   if (withoutPolicy && single && output.format === "text" && !output.verbose && !output.explain) {
     return verifySingle(call, asked[0] ?? "HEAD")
@@ -132,8 +132,10 @@ async function verify(call: Call): Promise<number> {
       "a policy says itself whether an SCT is asked for (require: sct); --insecure-ignore-sct does not",
     )
   }
+  const base = await auditOptionsOf(call.io, withRootPolicy(call), flags.trustedRoot)
+  checkRefs(targets, base.rootPolicy)
   const options = {
-    ...(await auditOptionsOf(call.io, withRootPolicy(call), flags.trustedRoot)),
+    ...base,
     ...(withoutPolicy
       ? { authorize: await authorizeOf({ ...callOf(call, asked), verb: "verify" }), anyIdentity: flags.anyIdentity }
       : {}),
@@ -175,13 +177,14 @@ async function withPolicies({ io }: Call, open: readonly OpenTarget[], single: b
 }
 
 /** Without a branch no rule of a branch can be asked. */
-function checkRefs(targets: readonly AuditTarget[]): void {
+function checkRefs(targets: readonly AuditTarget[], rootPolicy: PolicyInForce | undefined): void {
   for (const { policy, ref, name } of targets) {
-    const rules = policy?.compiled.policy.rules.filter(({ kind }) => kind === "commits") ?? []
-    if (ref !== undefined || rules.every(({ refs }) => refs.includes("**"))) continue
+    if (policy === undefined || ref !== undefined) continue
+    const asking = [policy, rootPolicy].find((one) => one !== undefined && asksForBranch(one.compiled))
+    if (asking === undefined) continue
     throw new GitsignError(
       "ERR_REF_REQUIRED",
-      `${policy?.source} has rules for branches, and nothing says to which one ${name} belongs`,
+      `${asking.source} has rules for branches, and nothing says to which one ${name} belongs`,
     )
   }
 }
@@ -195,16 +198,25 @@ function ciOf({ io }: Call): CiContext {
 }
 
 /** What a CI job is about: what its change brings in, judged by the branch that it goes to. */
-async function targetsOfCi({ io, flags }: Call, { base, head, ref, fetchHint }: CiContext): Promise<OpenTarget[]> {
-  const { id } = await fetched(resolveRevision(io, `${head}^{commit}`), fetchHint)
-  const target = { name: base === undefined ? head : `${base}..${head}`, ref: fullRef(flags.ref) ?? ref, fresh: true }
+async function targetsOfCi(
+  { io, flags }: Call,
+  { base, head, ref, fetchHint }: CiContext,
+  needsPolicy: boolean,
+): Promise<OpenTarget[]> {
+  const find = (name: string) => fetched(resolveRevision(io, name), fetchHint)
+  const { id } = await find(`${head}^{commit}`)
+  const name = base === undefined ? head : `${base}..${head}`
+  // Only the remote's branch: a tag `origin/main`, which anybody may push, would come first.
+  const before = base?.replace(/^origin\//, "refs/remotes/origin/")
   if (ref.startsWith("refs/tags/")) {
-    const tag = await fetched(resolveRevision(io, ref), fetchHint)
-    return [{ ...target, name: ref, include: [tag.id], exclude: [], walk: false, base }]
+    const tag = await find(ref)
+    const place = needsPolicy && before !== undefined ? (await find(before)).id : undefined
+    return [{ name: ref, ref, include: [tag.id], exclude: [], walk: false, fresh: true, base: place, baseName: base }]
   }
-  if (base === undefined) return [{ ...target, include: [id], exclude: [], walk: true, base: undefined }]
-  const before = await fetched(resolveRevision(io, `${base}^{commit}`), fetchHint)
-  return [{ ...target, include: [id], exclude: [before.id], walk: true, base: before.id }]
+  const target = { name, ref: fullRef(flags.ref) ?? ref, include: [id], walk: true, fresh: true }
+  if (before === undefined) return [{ ...target, exclude: [], base: undefined }]
+  const known = await find(`${before}^{commit}`)
+  return [{ ...target, exclude: [known.id], base: known.id }]
 }
 
 /** What a CI system's clone lacks, that system has a way to fetch. */

@@ -35,24 +35,33 @@ const NOBODY: Person = { name: "", email: "", date: undefined }
 const MAX_SUBJECT = 500
 const LF = 10
 
-/** Reads an object's headers and subject; never throws. What is missing is empty. */
+/**
+ * Reads an object's headers and subject; never throws. What is missing is empty. A header counts only where git reads it: parents directly
+ * behind the tree, a tagger in a tag and a committer in a commit. Elsewhere anybody may write such words, and git shows none of them.
+ */
 export function summarizeObject(raw: Uint8Array): ObjectSummary {
   const blank = Buffer.from(raw.buffer, raw.byteOffset, raw.length).indexOf("\n\n")
   const head = raw.subarray(0, blank < 0 ? raw.length : blank)
   const lines = Buffer.from(head).toString("utf8").split("\n")
   const values = (name: string): string[] =>
     lines.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1))
-  const committer = readPerson(values("committer")[0] ?? values("tagger")[0])
-  const author = values("author")[0]
+  const isTag = lines[0]?.startsWith("object ") === true
+  const committer = readPerson(values(isTag ? "tagger" : "committer")[0])
+  const author = isTag ? undefined : values("author")[0]
   return {
     subject: subjectOf(raw, blank),
     author: author === undefined ? committer : readPerson(author),
     committer,
-    parents: values("parent").filter((id) => /^[0-9a-f]{40,64}$/.test(id)),
+    parents: isTag ? [] : parentsOf(lines),
     tree: values("tree")[0] ?? "",
     targetType: values("type")[0] ?? "",
     target: values("object")[0] ?? "",
   }
+}
+
+function parentsOf([, ...lines]: readonly string[]): string[] {
+  const end = lines.findIndex((line) => !/^parent [0-9a-f]{40,64}$/i.test(line))
+  return lines.slice(0, end < 0 ? lines.length : end).map((line) => line.slice("parent ".length).toLowerCase())
 }
 
 function subjectOf(raw: Uint8Array, blank: number): string {

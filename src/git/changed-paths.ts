@@ -4,7 +4,7 @@
  * @module
  */
 
-import { GitsignError } from "../errors.ts"
+import { GitsignError, isGitsignError } from "../errors.ts"
 import { feedGit, mergeBases } from "./revisions.ts"
 import type { GitContext } from "./run.ts"
 
@@ -15,45 +15,66 @@ export interface CommitParents {
   readonly parents: readonly string[]
 }
 
+/** What one commit has to be compared with. */
+interface Comparison {
+  readonly id: string
+  /** Each two ids, of a commit and of what stands before it, or the one of a commit that changes all it has. */
+  readonly lines: readonly string[]
+  readonly changes: (sets: readonly ReadonlySet<string>[]) => readonly string[]
+}
+
+/** Comparisons in one git process: its answer has to fit into memory, and a merge of two long branches has a long one. */
+const LINES_AT_ONCE = 512
+
+/** Each parent is compared with each base. With more, everything in which such a merge differs from a parent counts as changed by it. */
+const MAX_PARENTS = 16
+
 /**
- * The paths that each commit changes, as git stores them, read as UTF-8; in one git process, and one more for each merge.
+ * The paths that each commit changes, as git stores them, read as UTF-8; in few git processes, and one more for each merge.
  *
  * A commit without parents changes all its paths. A merge changes the paths that are as in none of its parents, and those where it
  * throws away what a parent had changed since the histories parted: taking everything from one side is a change, too.
  *
- * @throws ERR_GIT when a commit, a parent or a tree is missing
+ * @returns for a commit of which git cannot tell, since a parent or a tree is missing or damaged, the error in its place: one of them must
+ * not hide the others
+ * @throws ERR_GIT when git cannot be run
  */
 export async function changedPaths(
   context: GitContext,
   commits: readonly CommitParents[],
-): Promise<Map<string, readonly string[]>> {
-  const found = new Map<string, readonly string[]>()
-  const questions: { lines: string[]; answer: (sets: ReadonlySet<string>[]) => void }[] = []
-  for (const { id, parents } of commits) {
-    const [only] = parents
-    if (parents.length <= 1) {
-      const line = only === undefined ? id : `${id} ${only}`
-      questions.push({ lines: [line], answer: ([paths]) => found.set(id, [...(paths ?? [])]) })
-      continue
-    }
-    const bases = await basesOf(context, parents)
-    // First the merge against each parent, then each parent against each base.
-    const lines = [
-      ...parents.map((parent) => `${id} ${parent}`),
-      ...parents.flatMap((parent) => bases.map((base) => `${parent} ${base}`)),
-    ]
-    questions.push({ lines, answer: (sets) => found.set(id, changesOfMerge(parents.length, bases.length, sets)) })
+): Promise<Map<string, readonly string[] | GitsignError>> {
+  const found = new Map<string, readonly string[] | GitsignError>()
+  const comparisons: Comparison[] = []
+  for (const commit of commits) {
+    const comparison = await orError(comparisonOf(context, commit))
+    if (isGitsignError(comparison)) found.set(commit.id, comparison)
+    else comparisons.push(comparison)
   }
-  const sets = await compare(
-    context,
-    questions.flatMap(({ lines }) => lines),
-  )
-  let next = 0
-  for (const { lines, answer } of questions) {
-    answer(sets.slice(next, next + lines.length))
-    next += lines.length
-  }
+  for (const chunk of chunksOf(comparisons)) await answerAll(context, chunk, found)
   return found
+}
+
+async function orError<T>(work: Promise<T>): Promise<T | GitsignError> {
+  try {
+    return await work
+  } catch (error) {
+    if (isGitsignError(error)) return error
+    throw error
+  }
+}
+
+async function comparisonOf(context: GitContext, { id, parents }: CommitParents): Promise<Comparison> {
+  const [only] = parents
+  if (parents.length <= 1) {
+    return { id, lines: [only === undefined ? id : `${id} ${only}`], changes: ([paths]) => [...(paths ?? [])] }
+  }
+  const bases = parents.length > MAX_PARENTS ? [] : await basesOf(context, parents)
+  // First the merge against each parent, then each parent against each base.
+  const lines = [
+    ...parents.map((parent) => `${id} ${parent}`),
+    ...parents.flatMap((parent) => bases.map((base) => `${parent} ${base}`)),
+  ]
+  return { id, lines, changes: (sets) => changesOfMerge(parents.length, bases.length, sets) }
 }
 
 /** The best common ancestors of the first parent with each other one. */
@@ -78,9 +99,57 @@ function changesOfMerge(parents: number, bases: number, sets: readonly ReadonlyS
   return [...changed]
 }
 
+function* chunksOf(comparisons: readonly Comparison[]): Generator<Comparison[]> {
+  let chunk: Comparison[] = []
+  let size = 0
+  for (const comparison of comparisons) {
+    if (size > 0 && size + comparison.lines.length > LINES_AT_ONCE) {
+      yield chunk
+      chunk = []
+      size = 0
+    }
+    chunk.push(comparison)
+    size += comparison.lines.length
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** Answers for some commits; where git fails, for each half of them, until it is known for which one it does. */
+async function answerAll(
+  context: GitContext,
+  comparisons: readonly Comparison[],
+  found: Map<string, readonly string[] | GitsignError>,
+): Promise<void> {
+  // What stands before a commit becomes its parent for as long as the process lives. So a commit that has none comes first: behind a line
+  // in which it was compared with itself, as the base of a merge, it would change nothing.
+  const lines = comparisons.flatMap((one) => one.lines)
+  const ordered = [...new Set([...lines.filter((line) => !line.includes(" ")), ...lines])]
+  const sets = await orError(compare(context, ordered))
+  if (!isGitsignError(sets)) {
+    for (const { id, lines: own, changes } of comparisons) found.set(id, changes(own.map((line) => setOf(sets, line))))
+    return
+  }
+  const [only] = comparisons
+  if (only !== undefined && comparisons.length === 1) {
+    found.set(only.id, sets)
+    return
+  }
+  const middle = Math.ceil(comparisons.length / 2)
+  await answerAll(context, comparisons.slice(0, middle), found)
+  await answerAll(context, comparisons.slice(middle), found)
+}
+
+function setOf(sets: ReadonlyMap<string, ReadonlySet<string>>, line: string): ReadonlySet<string> {
+  const found = sets.get(line)
+  if (found === undefined) throw new GitsignError("ERR_BUG", "git was not asked to compare this")
+  return found
+}
+
 /** Compares each commit with the one beside it on its line, or with nothing. */
-async function compare(context: GitContext, lines: readonly string[]): Promise<ReadonlySet<string>[]> {
-  if (lines.length === 0) return []
+async function compare(
+  context: GitContext,
+  lines: readonly string[],
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const args = [
     "diff-tree",
     "--stdin",
@@ -103,5 +172,5 @@ async function compare(context: GitContext, lines: readonly string[]): Promise<R
     else sets.push(new Set())
   }
   if (sets.length !== lines.length) throw new GitsignError("ERR_GIT", "git did not compare all commits")
-  return sets
+  return new Map(lines.map((line, index) => [line, sets[index] ?? new Set<string>()]))
 }

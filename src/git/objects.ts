@@ -27,8 +27,8 @@ const MAX_OBJECT_BYTES = 64 * 1024 * 1024
  * The revisions go to git's stdin, never into its arguments, so none can be taken for an option. One that names nothing
  * ends the reading; what was read before stays good.
  *
- * @throws ERR_GIT when a revision names nothing or is ambiguous, or an object is larger than 64 MiB; ERR_DAMAGED when an
- * object is damaged
+ * @throws ERR_GIT when a revision names nothing or is ambiguous, or a tree or file is larger than 64 MiB; ERR_GIT_OBJECT when a
+ * commit or tag is; ERR_DAMAGED when an object is damaged
  */
 export async function* readObjects(context: GitContext, revisions: readonly string[]): AsyncGenerator<GitObject> {
   for await (const found of readEach(context, revisions)) {
@@ -70,9 +70,11 @@ async function* readFrom(context: GitContext, revisions: readonly string[]): Asy
   child.stdin.on("error", () => undefined)
   child.stdin.end(revisions.map((revision) => `${revision}\n`).join(""))
   const reader = new ByteReader(child.stdout)
+  let idLength = 0
   try {
     for (const revision of revisions) {
       const object = await readObject(reader, revision)
+      if (object !== undefined && "id" in object) idLength = object.id.length
       if (object === undefined) {
         const notStarted = await ended
         if (notStarted !== undefined) throw notStarted
@@ -84,18 +86,32 @@ async function* readFrom(context: GitContext, revisions: readonly string[]): Asy
       yield object
     }
     await ended
-    // A tag or branch may be named like another, or like an id: what is checked out by that name may be something else.
-    const [, name] = /refname '(.*)' is ambiguous/.exec(stderr()) ?? []
-    if (name !== undefined) {
-      throw new GitsignError("ERR_GIT", `${name} names more than one thing in this repository`, {
-        hint: "say which: refs/heads/NAME, refs/tags/NAME, or a whole object id",
-      })
-    }
+    const name = ambiguousName(stderr(), idLength)
+    if (name !== undefined) throw ambiguous(name)
   } finally {
     // Also when the caller stops early: git must not wait for a reader that is gone.
     child.kill()
   }
 }
+
+/**
+ * The name of which git says that it stands for more than one thing: a tag or branch may be named like another, or like the beginning of
+ * an id, and what is checked out by that name may be something else. `HEAD`, a whole name and a whole id are always what they say.
+ *
+ * @param idLength how many digits a whole id has
+ */
+export function ambiguousName(stderr: string, idLength: number): string | undefined {
+  const names = [...stderr.matchAll(/refname '(.*)' is ambiguous/g)].map(([, name = ""]) => name)
+  return names.find(
+    (name) => !/^(HEAD|refs\/.*)$/s.test(name) && !(name.length === idLength && /^[0-9a-f]+$/.test(name)),
+  )
+}
+
+/** The error for it. */
+export const ambiguous = (name: string): GitsignError =>
+  new GitsignError("ERR_GIT", `${name} names more than one thing in this repository`, {
+    hint: "say which: refs/heads/NAME, refs/tags/NAME, or a whole object id",
+  })
 
 /** Whether git's words are about an object that is there and cannot be read. */
 const isDamage = (stderr: string): boolean => /corrupt|inflate|unpack|bad object|hash mismatch/.test(stderr)
@@ -120,7 +136,9 @@ async function readObject(reader: ByteReader, revision: string): Promise<GitObje
   if (id === undefined || type === undefined || size === undefined) return noObject(revision, header)
   if (Number(size) > MAX_OBJECT_BYTES) {
     if (!(await reader.skip(Number(size) + 1))) return undefined
-    return new GitsignError("ERR_GIT", `${type} ${id} is larger than ${MAX_OBJECT_BYTES} bytes`)
+    // A commit that is too large is refused, and not one that could not be checked: whoever makes it chooses how large it is.
+    const code = type === "commit" || type === "tag" ? "ERR_GIT_OBJECT" : "ERR_GIT"
+    return new GitsignError(code, `${type} ${id} is larger than ${MAX_OBJECT_BYTES} bytes`)
   }
   const raw = await reader.bytes(Number(size))
   if (raw === undefined || (await reader.bytes(1)) === undefined) return undefined

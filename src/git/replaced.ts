@@ -7,6 +7,7 @@
 
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
+import { lookUp } from "./look-up.ts"
 import { listRefs } from "./revisions.ts"
 import { type GitContext, runGit } from "./run.ts"
 
@@ -14,6 +15,8 @@ import { type GitContext, runGit } from "./run.ts"
 export interface Disguise {
   /** Ids of objects in whose place git shows others, or with other parents. */
   readonly replaced: ReadonlySet<string>
+  /** How many of them are trees or files: then git shows other files than those that were signed, in whatever commits have them. */
+  readonly replacedFiles: number
   /** Ids of the commits at which a shallow clone ends. */
   readonly shallow: ReadonlySet<string>
 }
@@ -22,12 +25,14 @@ export interface Disguise {
 export async function findDisguise(context: GitContext): Promise<Disguise> {
   const base = context.env.GIT_REPLACE_REF_BASE || "refs/replace/"
   const refs = await listRefs(context, base)
-  const replaced = new Set(refs.map(({ name }) => name.slice(name.lastIndexOf("/") + 1)))
+  const named = refs.map(({ name }) => name.slice(name.lastIndexOf("/") + 1))
+  const replaced = new Set(named)
+  const files = (await lookUp(context, named)).filter((found) => found?.type === "tree" || found?.type === "blob")
   const { stdout } = await runGit(context, ["rev-parse", "--git-common-dir", "--git-path", "shallow"])
   const [common = "", shallow = ""] = stdout.toString("utf8").trimEnd().split("\n")
   const grafts = [context.env.GIT_GRAFT_FILE, `${common}/info/grafts`]
   for (const file of grafts) for (const id of idsOf(context, file)) replaced.add(id)
-  return { replaced, shallow: new Set(idsOf(context, shallow)) }
+  return { replaced, replacedFiles: files.length, shallow: new Set(idsOf(context, shallow)) }
 }
 
 /** The ids that the lines of a file begin with; none when it cannot be read: then git cannot read it either. */

@@ -5,6 +5,7 @@
  */
 
 import { GitsignError } from "../errors.ts"
+import { ambiguous, ambiguousName } from "./objects.ts"
 import { collectStderr, type GitContext, runGit, startError, startGit } from "./run.ts"
 
 /** What git may answer with ids: 40 bytes for each of a few million commits, in bytes. */
@@ -74,7 +75,7 @@ export async function walkCommits(
 async function explain(context: GitContext, stderr: string): Promise<GitsignError> {
   const [, unknown] =
     /(?:bad revision|bad object|unknown revision or path.*|ambiguous argument) '?\^?([^'\n]*)'?/.exec(stderr) ?? []
-  const [outside] = /not a git repository.*|detected dubious ownership[^]*/.exec(stderr) ?? []
+  const [outside] = /not a git repository.*|detected dubious ownership[\s\S]*/.exec(stderr) ?? []
   if (outside !== undefined) return new GitsignError("ERR_GIT", outside, { hint: "run it inside the repository" })
   if (/corrupt|inflate|unpack|hash mismatch/.test(stderr)) {
     return new GitsignError("ERR_DAMAGED", `the repository is damaged: ${stderr.replace(/^bad revision.*\n/, "")}`)
@@ -96,28 +97,47 @@ export async function isShallow(context: GitContext): Promise<boolean> {
 /**
  * The object id that a revision names, and the full name of the ref when it is one.
  *
- * @throws ERR_GIT when it names nothing, ERR_SHALLOW when that may be so because of a shallow clone
+ * A name that stands for more than one thing is refused: whoever may push a tag `origin/main` could put it before the branch of that
+ * name, and so choose what is left out of a range.
+ *
+ * @throws ERR_GIT when it names nothing, or more than one thing; ERR_SHALLOW when it may name nothing because of a shallow clone
  */
 export async function resolveRevision(
   context: GitContext,
   revision: string,
 ): Promise<{ readonly id: string; readonly ref: string | undefined }> {
-  const { id, stderr } = await lookUp(context, revision)
+  const { id, stderr } = await lookUp(context, revision, [])
+  const name = ambiguousName(stderr, id?.length ?? 0)
+  if (name !== undefined) throw ambiguous(name)
   // What git says of a damaged object counts more than that the revision then names nothing.
-  if (id === undefined) throw await explain(context, `bad revision '${revision}'\n${stderr}`)
+  if (id === undefined || !(await isWholeName(context, revision))) {
+    throw await explain(context, `bad revision '${revision}'\n${stderr}`)
+  }
   const named = await runGit(context, ["rev-parse", "--symbolic-full-name", "--end-of-options", revision])
   // git repeats the option.
   const [ref] = linesOf(named.stdout).filter((line) => line !== "--end-of-options")
   return { id, ref: named.status === 0 && ref?.startsWith("refs/") ? ref : undefined }
 }
 
+/** Where there is no `refs/remotes/origin/main`, git would take a tag of that whole name for it. */
+async function isWholeName(context: GitContext, revision: string): Promise<boolean> {
+  const [name = ""] = revision.split(/[~^:]|@\{/, 1)
+  if (!name.startsWith("refs/")) return true
+  return (await runGit(context, ["show-ref", "--verify", "--quiet", "--", name])).status === 0
+}
+
 /** The object id that a revision names; undefined when there is none. */
 export const tryResolve = async (context: GitContext, revision: string): Promise<string | undefined> =>
-  (await lookUp(context, revision)).id
+  (await lookUp(context, revision, ["--quiet"])).id
 
-async function lookUp(context: GitContext, revision: string): Promise<{ id: string | undefined; stderr: string }> {
-  const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", checkName(revision)]
-  const { status, stdout, stderr } = await runGit(context, args)
+/** @param options `--quiet` also keeps git from saying that a name is ambiguous */
+async function lookUp(
+  context: GitContext,
+  revision: string,
+  options: readonly string[],
+): Promise<{ id: string | undefined; stderr: string }> {
+  const args = ["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", ...options, "--end-of-options"]
+  const { status, stdout, stderr } = await runGit(context, [...args, checkName(revision)])
   const id = stdout.toString("latin1").trim()
   return { id: status === 0 && /^[0-9a-f]{40,64}$/.test(id) ? id : undefined, stderr }
 }

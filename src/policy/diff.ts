@@ -18,7 +18,7 @@ import type { Compromise, Policy, Requirements, Rule, SignerEntry } from "./mode
 export interface Access {
   /** Such as `alice@example.com (https://accounts.google.com)`. */
   readonly who: string
-  /** Such as `commits to main` and `commits to main that change .gitsign/**`. */
+  /** Such as `commits to main`, `commits to main that change .gitsign/**` and `commits to main, but none that change .gitsign/**`. */
   readonly where: readonly string[]
 }
 
@@ -56,17 +56,34 @@ export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): Pol
     const may = (compiled: CompiledPolicy, rules: readonly RuleSet[]): readonly boolean[] =>
       places.map(({ object }, index) => mayAt(compiled, person, object, rules[index]))
     const [had, has] = [may(before, oldRules), may(after, newRules)]
-    const only = (these: readonly boolean[], those: readonly boolean[]): readonly string[] =>
-      places.flatMap(({ shown }, index) => (these[index] && !those[index] ? shown : []))
-    const [gained, lost] = [only(has, had), only(had, has)]
+    const [gained, lost] = [onlyIn(has, had, places), onlyIn(had, has, places)]
     if (gained.length > 0) gains.push({ who: person.shown, where: gained })
     if (lost.length > 0) loses.push({ who: person.shown, where: lost })
   }
   return { gains, loses, changes: otherChanges(before.policy, after.policy) }
 }
 
+/** Where somebody may sign by the first answers and not by the second ones, a ref each. */
+function onlyIn(these: readonly boolean[], those: readonly boolean[], places: readonly Place[]): readonly string[] {
+  const byRef = new Map<string, number[]>()
+  for (const [index, { to }] of places.entries()) byRef.set(to, [...(byRef.get(to) ?? []), index])
+  return [...byRef].flatMap(([to, [plain = 0, ...others]]) => {
+    const pathsOf = (isMeant: (index: number) => boolean): string =>
+      others.flatMap((index) => (isMeant(index) ? (places[index]?.path ?? []) : [])).join(", ")
+    if (these[plain] && !those[plain]) {
+      const barred = pathsOf((index) => !these[index])
+      return `${to}${barred === "" ? "" : `, but none that change ${barred}`}`
+    }
+    const changed = pathsOf((index) => these[index] === true && those[index] === false)
+    return changed === "" ? [] : `${to} that change ${changed}`
+  })
+}
+
 interface Place {
-  readonly shown: string
+  /** Such as `commits to main`. */
+  readonly to: string
+  /** A glob, one path of which is changed; undefined: none that any rule is about. */
+  readonly path: string | undefined
   readonly ref: string
   readonly object: JudgedObject
 }
@@ -80,20 +97,23 @@ function placesOf(...policies: readonly CompiledPolicy[]): readonly Place[] {
   for (const kind of ["commits", "tags"] as const) {
     const own = rules.filter((rule) => rule.kind === kind)
     const prefix = kind === "tags" ? "refs/tags/" : "refs/heads/"
-    const refs = [...new Set(own.flatMap((rule) => rule.refs)), NOWHERE]
+    // ** is whatever no other glob is for
+    const globs = [...new Set(own.flatMap((rule) => rule.refs))].filter((ref) => ref !== "**")
+    const other = globs.length === 0 ? "any" : "any other"
+    const refs = [...globs, NOWHERE]
     const paths = [undefined, ...new Set(own.flatMap((rule) => rule.paths))]
     for (const ref of refs) {
       const name = sampleOf(ref.startsWith("refs/") ? ref : `${prefix}${ref}`)
-      const to = ref === NOWHERE ? `any other ${kind === "tags" ? "name" : "branch"}` : ref
+      const shown = kind === "tags" ? `tags named ${ref}` : `commits to ${ref}`
+      const to = ref !== NOWHERE ? shown : kind === "tags" ? `${other} tag` : `commits to ${other} branch`
       for (const path of paths) {
-        const shown = `${kind} ${kind === "tags" ? "named" : "to"} ${to}${path === undefined ? "" : ` that change ${path}`}`
         const changed = path === undefined ? [] : [sampleOf(path)]
         const type = kind === "tags" ? "tag" : "commit"
         const object = { type, id: SOME_ID, committerEmail: "", cleanMerge: true, onFirstParent: true } as const
         const id = JSON.stringify([kind, name, changed])
         // A clean merge, so that whoever counts on some commits only is somebody who may sign
         if (!places.has(id))
-          places.set(id, { shown, ref: name, object: { ...object, parents: [SOME_ID, SOME_ID], paths: changed } })
+          places.set(id, { to, path, ref: name, object: { ...object, parents: [SOME_ID, SOME_ID], paths: changed } })
       }
     }
   }

@@ -131,7 +131,7 @@ export function checkKeys(policy: Policy): void {
   }
 }
 
-/** Every set of OpenPGP keys and SSH allowed signers of a policy, once each. The caller MUST put the keys that come with gitsign in the place of {@link GITHUB_KEYS}. */
+/** Every set of OpenPGP keys and SSH allowed signers of a policy, once each; {@link GITHUB_KEYS} in the place of keys that come with gitsign. */
 export function keysOf(policy: Policy): {
   readonly openpgp: readonly { readonly keys: string; readonly source: string }[]
   readonly ssh: readonly { readonly allowedSigners: string; readonly source: string }[]

@@ -96,12 +96,7 @@ describe("diff", () => {
 
   test("who is new, and who is gone, and where", async () => {
     const found = await diff((text) => text.replaceAll("alice@example.com", "bob@example.com"))
-    const where = [
-      "commits to main",
-      "commits to main that change .gitsign/**",
-      "commits to release/*",
-      "commits to release/* that change .gitsign/**",
-    ]
+    const where = ["commits to main", "commits to release/*"]
     expect(found.gains).toEqual([{ who: `bob@example.com (${GOOGLE})`, where }])
     expect(found.loses).toEqual([{ who: `alice@example.com (${GOOGLE})`, where }])
     expect(found.changes).toEqual([
@@ -131,6 +126,10 @@ describe("diff", () => {
       "the key 968479A1AFF927E37D1A566BB5690EEEBB952194 (GitHub's website), on merges that git itself would have made so",
       "the key 5DE3E0509C47EA3CF04A42D34AEE18F83AFDEB23 (GitHub's website), on merges that git itself would have made so",
     ])
+    expect(gone.gains[0]?.where).toEqual([
+      "commits to main that change .gitsign/**",
+      "commits to release/* that change .gitsign/**",
+    ])
     expect(gone.changes).toEqual([
       'rule "policy" is gone, which was for commits to ** that change .gitsign/**, asking for nothing more',
     ])
@@ -147,7 +146,7 @@ describe("diff", () => {
     )
     expect(open.gains.map(({ who }) => who)).toContain("anyone")
     const alice = open.gains.find(({ who }) => who.startsWith("alice"))
-    expect(alice?.where).toContain("commits to any other branch")
+    expect(alice?.where).toEqual(["commits to any other branch", "any other tag"])
     expect(open.changes).toContain("otherwise: refuse before, allow now")
   })
 
@@ -156,7 +155,10 @@ describe("diff", () => {
     expect(loses).toEqual([])
     expect(gains[0]).toEqual({
       who: "the key 968479A1AFF927E37D1A566BB5690EEEBB952194 (GitHub's website)",
-      where: ["commits to main", "commits to release/*"],
+      where: [
+        "commits to main, but none that change .gitsign/**",
+        "commits to release/*, but none that change .gitsign/**",
+      ],
     })
   })
 })
