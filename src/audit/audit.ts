@@ -4,27 +4,21 @@
  * @module
  */
 
-import { type ErrorCode, GitsignError, isGitsignError } from "../errors.ts"
-import { signatureMarker } from "../formats/git-object.ts"
+import { type GitsignError, isGitsignError } from "../errors.ts"
+import { summarizeObject } from "../formats/object-summary.ts"
 import type { Signer } from "../formats/signer.ts"
 import type { TrustedRoot } from "../formats/trusted-root.ts"
 import { type CommitParents, changedPaths } from "../git/changed-paths.ts"
-import { areCleanMerges, type Merge } from "../git/clean-merge.ts"
+import { readEach } from "../git/objects.ts"
 import { type Disguise, findDisguise } from "../git/replaced.ts"
-import { feedGit } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
-import type { RuleSet } from "../policy/compile.ts"
-import type { Judgement, ProvenSigner } from "../policy/facts.ts"
-import { pathGlob } from "../policy/glob.ts"
-import type { StepResult, VerificationSummary } from "../verify/summary.ts"
+import type { VerificationSummary } from "../verify/summary.ts"
 import type { Signed } from "../verify/verify.ts"
-import { checkOf, problemOf, type SignatureCheck, takeApart } from "./check.ts"
-import { checkWithKeys } from "./check-keys.ts"
-import { POLICY_PATHS } from "./policy-place.ts"
+import { type ChangedPaths, Judge } from "./judge.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import { createChecker, jobsFor } from "./pool.ts"
-import { type CheckedWithBytes, readAndCheck } from "./read-and-check.ts"
-import type { AuditedObject, AuditPolicy, AuditResult, AuditTotals, Problem } from "./result.ts"
+import { readAndCheck } from "./read-and-check.ts"
+import type { AuditedObject, AuditPolicy, AuditResult, AuditTotals } from "./result.ts"
 import { rulesOf } from "./rules.ts"
 import { type AuditTarget, findQuestions, type Question } from "./targets.ts"
 
@@ -66,7 +60,8 @@ export async function audit(
 ): Promise<AuditResult> {
   const { byId, notes } = await findQuestions(context, targets)
   const ids = [...byId.keys()]
-  const judge = new Judge(context, options, byId, await findDisguise(context), await pathsFor(context, byId, options))
+  const disguise = await findDisguise(context)
+  const judge = new Judge(context, options, byId, disguise, await pathsFor(context, byId, options, disguise))
   const checker = createChecker(options.trustedRoot, options.jobs ?? jobsFor(ids.length))
   const objects: AuditedObject[] = []
   try {
@@ -140,14 +135,12 @@ function mendOf(
   return oldest.parents.length === 0 ? `gitsign resign --root ${branch}` : `gitsign resign ${id}^..${branch}`
 }
 
-/** What each commit changes, or why that cannot be told; nothing for those of which nobody asked. */
-type ChangedPaths = ReadonlyMap<string, readonly string[] | GitsignError>
-
 /** Asks git which paths the commits change, where a rule wants to know. */
 async function pathsFor(
   context: GitContext,
   byId: ReadonlyMap<string, readonly Question[]>,
   { rootPolicy }: AuditOptions,
+  { shallow }: Disguise,
 ): Promise<ChangedPaths> {
   const wanted: string[] = []
   for (const [id, questions] of byId) {
@@ -158,360 +151,23 @@ async function pathsFor(
     })
     if (isWanted) wanted.push(id)
   }
-  return changedPaths(context, await parentsOf(context, wanted))
+  return changedPaths(context, await parentsOf(context, wanted, shallow))
 }
 
-/** The parents of commits; what is no commit, or is not there, is left out. */
-async function parentsOf(context: GitContext, ids: readonly string[]): Promise<CommitParents[]> {
-  if (ids.length === 0) return []
-  const types = await feedGit(context, ["cat-file", "--batch-check"], ids.map((id) => `${id}\n`).join(""))
-  const commits = [...types.stdout.toString("utf8").matchAll(/^([0-9a-f]+) commit /gm)].map(([, id = ""]) => id)
-  const args = ["rev-list", "--no-walk=unsorted", "--parents", "--stdin"]
-  const { stdout, stderr, status } = await feedGit(context, args, commits.map((id) => `${id}\n`).join(""))
-  if (status !== 0) throw new GitsignError("ERR_GIT", stderr)
-  const lines = stdout.toString("latin1").split("\n").filter(Boolean)
-  return lines.map((line) => {
-    const [id = "", ...parents] = line.split(" ")
-    return { id, parents }
-  })
+/**
+ * The parents of commits, as they stand in them; what is no commit, or cannot be read, is left out. Not from git rev-list, which keeps
+ * every commit in memory that it has read, and some are made to be large.
+ */
+async function parentsOf(
+  context: GitContext,
+  ids: readonly string[],
+  shallow: ReadonlySet<string>,
+): Promise<CommitParents[]> {
+  const found: CommitParents[] = []
+  for await (const object of readEach(context, ids)) {
+    if (isGitsignError(object) || object.type !== "commit") continue
+    const { id, raw } = object
+    found.push({ id, parents: shallow.has(id) ? [] : summarizeObject(raw).parents, bytes: raw.length })
+  }
+  return found
 }
-
-/** How one question about one object was answered. */
-interface Answer {
-  readonly verdict: AuditedObject["verdict"]
-  readonly problem: Problem | undefined
-  readonly notAllowed: boolean
-  readonly identityChecked: boolean
-  readonly judgement: Judgement | undefined
-  readonly signature: SignatureCheck
-}
-
-class Judge {
-  readonly #context: GitContext
-  readonly #options: AuditOptions
-  readonly #byId: ReadonlyMap<string, readonly Question[]>
-  readonly #disguise: Disguise
-  readonly #paths: ChangedPaths
-  #ends = 0
-
-  constructor(
-    context: GitContext,
-    options: AuditOptions,
-    byId: ReadonlyMap<string, readonly Question[]>,
-    disguise: Disguise,
-    paths: ChangedPaths,
-  ) {
-    this.#context = context
-    this.#options = options
-    this.#byId = byId
-    this.#disguise = disguise
-    this.#paths = paths
-  }
-
-  notes(): string[] {
-    const ends = "this is a shallow clone: what is behind its oldest commits is not here and was not verified"
-    const files =
-      "git replace is in use for files: git shows others here than those that were signed; see: git replace -l"
-    return [...(this.#ends > 0 ? [ends] : []), ...(this.#disguise.replacedFiles > 0 ? [files] : [])]
-  }
-
-  /** Answers every question about an object; the first refusal counts, then what could not be checked. */
-  async judge(checked: CheckedWithBytes): Promise<AuditedObject> {
-    const answers: Answer[] = []
-    for (const question of this.#byId.get(checked.id) ?? []) {
-      answers.push(this.#withDisguise(checked, question, await this.#answer(checked, question)))
-    }
-    const answer =
-      answers.find(({ verdict }) => verdict === "bad") ??
-      answers.find(({ verdict }) => verdict === "unchecked") ??
-      answers[0]
-    if (answer === undefined) throw new GitsignError("ERR_BUG", "nobody asked about this object")
-    const [first] = this.#byId.get(checked.id) ?? []
-    return audited(checked, answer, first?.target.walk ? (first.target.ref ?? "") : (first?.target.name ?? ""))
-  }
-
-  /** Looks for the log entry of a signature in online mode. */
-  async withLog(checked: CheckedWithBytes): Promise<CheckedWithBytes> {
-    const { signature } = checked
-    const { online, signal } = this.#options
-    const isMissing = signature.problem?.code === "ERR_LOG_ENTRY_UNAVAILABLE"
-    if (!isMissing || online === undefined || signal?.aborted) return checked
-    const ignoreSct = signature.sctProblem !== undefined
-    const found = await online(takeApart(checked), ignoreSct)
-    return { ...checked, signature: checkOf(found, "keyless", signature.sctProblem) }
-  }
-
-  async #answer(checked: CheckedWithBytes, question: Question): Promise<Answer> {
-    const { policy } = question.target
-    const answer = policy === undefined ? this.#byFlags(checked) : await this.#byPolicy(checked, question, policy)
-    const ref = question.target.ref
-    if (answer.verdict === "bad" || !ref?.startsWith("refs/tags/") || question.target.walk) return answer
-    // A server can hand out the good signature of an old version under the name of a new one.
-    const name = ref.slice("refs/tags/".length)
-    if (checked.type === "tag" && checked.tagName !== name) {
-      return refused(answer, "ERR_TAG_NAME", `the tag object found as ${name} was made for the name ${checked.tagName}`)
-    }
-    return answer
-  }
-
-  #byFlags({ signature }: CheckedWithBytes): Answer {
-    const base = { identityChecked: false, judgement: undefined, signature, notAllowed: false }
-    const failed = failureOf(signature, this.#options.ignoreSct === true)
-    if (failed !== undefined) return { ...base, ...failed }
-    if (this.#options.authorize === undefined && this.#options.anyIdentity !== true) {
-      throw new GitsignError("ERR_BUG", "nobody has said whom to expect")
-    }
-    const { signer } = signature
-    const refusal = signer?.scheme === "keyless" ? this.#options.authorize?.(asSigner(signer)) : undefined
-    const identityChecked = this.#options.anyIdentity !== true
-    if (refusal === undefined) return { ...base, verdict: "ok", problem: undefined, identityChecked }
-    const { code, message, hint } = refusal
-    return { ...base, verdict: "bad", problem: { code, message, hint }, notAllowed: true, identityChecked }
-  }
-
-  async #byPolicy(checked: CheckedWithBytes, question: Question, policy: PolicyInForce): Promise<Answer> {
-    const { compiled } = policy
-    const { target, onFirstParent } = question
-    const { type, id, summary } = checked
-    const ref = refFor(checked, target.ref)
-    const rules = question.rules ?? rulesOf(compiled, type, ref)
-    const changed = this.#paths.get(id)
-    const facts = {
-      type,
-      id,
-      committerEmail: summary.committer.email,
-      committerDate: summary.committer.date,
-      parents: summary.parents,
-      // What is not known counts as changed.
-      paths: isGitsignError(changed) ? undefined : changed,
-      cleanMerge: undefined,
-      ...(onFirstParent === undefined ? {} : { onFirstParent }),
-    }
-    const base = { identityChecked: true, judgement: undefined, signature: checked.signature, notAllowed: false }
-    const exempt = exemptionOf(checked, question, policy, facts, rules)
-    if (exempt !== undefined) {
-      const byRoot = question.isOlder ? undefined : await this.#exemptByRoot(checked, facts, policy, ref)
-      return { ...base, ...(byRoot ?? { verdict: "ok", problem: undefined }), judgement: exempt }
-    }
-    if (isLightweightTag(checked, target)) {
-      return refused(base, "ERR_NOT_SIGNED", `the tag ${target.name} is a lightweight one, only a name for a commit`)
-    }
-    if (type === "tag" && summary.targetType === "tag") {
-      return refused(
-        base,
-        "ERR_TAG_TARGET",
-        `the tag ${checked.tagName ?? ""} is for another tag, ${summary.target.slice(0, 12)}, and not for a commit`,
-      )
-    }
-    const signature = await this.#withKeys(checked, policy)
-    const failed = failureOf(signature, true)
-    if (failed !== undefined) return { ...base, signature, ...failed }
-    const { proven } = signature
-    if (proven === undefined) throw new GitsignError("ERR_BUG", "a verified signature without a signer")
-    // Where git cannot tell what it changes, it is not checked, unless it is refused whatever that is.
-    const known = isGitsignError(changed) ? { ...facts, paths: [] } : facts
-    let judgement = compiled.judge(known, rules, proven)
-    if (judgement.refusal?.code === "ERR_MERGE_CHANGES" && summary.parents.length > 1) {
-      const cleanMerge = await this.#isCleanMerge(summary)
-      if (isGitsignError(cleanMerge)) return { ...base, signature, ...notTold(cleanMerge) }
-      judgement = compiled.judge({ ...known, cleanMerge }, rules, proven)
-    }
-    const { refusal } = judgement
-    if (refusal !== undefined) {
-      const problem = await this.#asPolicyChange(checked, policy, signature, refusal)
-      return { ...base, signature, verdict: "bad", problem, notAllowed: true, judgement }
-    }
-    if (isGitsignError(changed)) return { ...base, signature, ...notTold(changed) }
-    const byRoot = this.#byRootPolicy(facts, policy, ref, proven)
-    if (byRoot !== undefined)
-      return { ...base, signature, verdict: "bad", problem: byRoot, notAllowed: true, judgement }
-    return { ...base, signature, verdict: "ok", problem: undefined, judgement }
-  }
-
-  async #isCleanMerge(merge: Merge): Promise<boolean | GitsignError> {
-    try {
-      const [isClean] = await areCleanMerges(this.#context, [merge])
-      return isClean === true
-    } catch (error) {
-      // One merge that git cannot repeat must not hide what is wrong with the others.
-      if (isGitsignError(error)) return error
-      throw error
-    }
-  }
-
-  /** Signatures of other programs are checked with the keys of the policy that judges, and no others. */
-  async #withKeys(checked: CheckedWithBytes, policy: PolicyInForce): Promise<SignatureCheck> {
-    const { signature } = checked
-    if (signature.scheme !== "openpgp" && signature.scheme !== "ssh") return signature
-    // Only what is a whole object of git with such a signature.
-    if (signature.problem?.code !== "ERR_SIGNATURE_FORMAT") return signature
-    const parts = takeApart(checked)
-    if (signatureMarker(parts.signature) === undefined) return signature
-    return checkWithKeys(policy.compiled.policy, parts.payload, parts.signature, signature)
-  }
-
-  /** A refused commit that changes the policy is told as what it is. */
-  async #asPolicyChange(
-    { type, id, summary }: CheckedWithBytes,
-    policy: PolicyInForce,
-    signature: SignatureCheck,
-    refusal: NonNullable<Judgement["refusal"]>,
-  ): Promise<Problem> {
-    if (type !== "commit" || !STRANGER_CODES.has(refusal.code) || signature.verdict !== "verified") return refusal
-    let paths = this.#paths.get(id)
-    if (paths === undefined) {
-      const found = await changedPaths(this.#context, [{ id, parents: summary.parents }]).catch(() => undefined)
-      paths = found?.get(id)
-    }
-    if (paths === undefined || isGitsignError(paths) || !changesPolicy(paths, policy)) return refusal
-    return policyChange(refusal.message)
-  }
-
-  /** The verifier's own policy says who may change the one in the repository. */
-  #byRootPolicy(
-    facts: JudgedFacts,
-    policy: PolicyInForce,
-    ref: string | undefined,
-    proven: ProvenSigner,
-  ): Problem | undefined {
-    const root = this.#options.rootPolicy
-    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy)) return undefined
-    const { refusal } = root.compiled.judge(facts, rulesOf(root.compiled, "commit", ref), proven)
-    return refusal === undefined ? undefined : policyChange(refusal.message)
-  }
-
-  /** What the policy in the repository exempts, or lets a merge vouch for, may change that policy only as the verifier's own one says. */
-  async #exemptByRoot(
-    checked: CheckedWithBytes,
-    facts: JudgedFacts,
-    policy: PolicyInForce,
-    ref: string | undefined,
-  ): Promise<Pick<Answer, "verdict" | "problem"> | undefined> {
-    const root = this.#options.rootPolicy
-    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy)) return undefined
-    const rules = rulesOf(root.compiled, "commit", ref)
-    if (root.compiled.exemption(facts, false, rules) !== undefined) return undefined
-    const { verdict, problem, proven } = await this.#withKeys(checked, root)
-    if (verdict === "unavailable") return { verdict: "unchecked", problem }
-    if (proven === undefined) return { verdict: "bad", problem: policyChange(problem?.message ?? "not signed") }
-    const refusal = this.#byRootPolicy(facts, policy, ref, proven)
-    return refusal === undefined ? undefined : { verdict: "bad", problem: refusal }
-  }
-
-  #withDisguise({ id, type }: CheckedWithBytes, { target }: Question, answer: Answer): Answer {
-    if (answer.verdict === "bad") return answer
-    if (this.#disguise.replaced.has(id)) {
-      return refused(answer, "ERR_REPLACED", `git shows another ${type} in the place of ${id.slice(0, 12)}`)
-    }
-    if (type !== "commit" || !target.walk || !this.#disguise.shallow.has(id)) return answer
-    this.#ends++
-    // Where everything was asked for, everything that is here was verified; of a range, a part is missing.
-    if (target.exclude.length === 0 || answer.verdict !== "ok") return answer
-    const { code, message, hint } = new GitsignError(
-      "ERR_SHALLOW",
-      "this shallow clone ends here, in the middle of the range",
-    )
-    return { ...answer, verdict: "unchecked", problem: { code, message, hint } }
-  }
-}
-
-/** Who is refused for not being one of those who may. */
-const STRANGER_CODES: ReadonlySet<ErrorCode> = new Set([
-  "ERR_IDENTITY",
-  "ERR_ISSUER",
-  "ERR_LOOKALIKE",
-  "ERR_CLAIM",
-  "ERR_KEY_UNKNOWN",
-  "ERR_SCHEME",
-])
-
-const OLDER: Judgement = {
-  allowed: true,
-  refusal: undefined,
-  satisfied: [],
-  refusedBy: undefined,
-  nearest: undefined,
-  exempt: { kind: "older", reason: "older than the commit with which the policy begins (since)" },
-}
-
-/** Paths are compared as disks do: `.Gitsign/policy.yaml` lies in the place of the policy where upper and lower case are the same. */
-function changesPolicy(paths: readonly string[] | undefined, { paths: own }: PolicyInForce): boolean {
-  if (paths === undefined) return true
-  const globs = [...POLICY_PATHS, ...own].map((path) => pathGlob(path.replace(/[*?\\[\]{}]/g, "\\$&")))
-  return paths.some((path) => globs.some((isMeant) => isMeant(path)))
-}
-
-const policyChange = (message: string): Problem => {
-  const { code, hint } = new GitsignError("ERR_POLICY_CHANGE", "")
-  return { code, message: `changes the policy, and is ${message}`, hint }
-}
-
-type JudgedFacts = Parameters<PolicyInForce["compiled"]["exemption"]>[0]
-
-/** Why an object is accepted without a look at its signature. */
-function exemptionOf(
-  checked: CheckedWithBytes,
-  { target, isOlder }: Question,
-  { compiled }: PolicyInForce,
-  facts: JudgedFacts,
-  rules: RuleSet,
-): Judgement | undefined {
-  // Nothing excuses what could not even be read.
-  if (checked.raw.length === 0) return undefined
-  // How old its commit is says nothing of a name that anybody may give it today.
-  if (isLightweightTag(checked, target)) {
-    return compiled.exemption(facts, false, compiled.rulesFor("tag", target.ref))
-  }
-  return isOlder ? OLDER : compiled.exemption(facts, !target.fresh, rules)
-}
-
-const isLightweightTag = ({ type }: CheckedWithBytes, { walk, ref }: AuditTarget): boolean =>
-  type === "commit" && !walk && ref?.startsWith("refs/tags/") === true
-
-/** The answer where git failed to tell what has to be known. */
-const notTold = (error: GitsignError): Pick<Answer, "verdict" | "problem"> => ({
-  verdict: error.exitStatus === 1 ? "bad" : "unchecked",
-  problem: problemOf(error),
-})
-
-/** A tag is judged under its own name, whatever branch is asked about; a commit never as a tag. */
-function refFor({ type, tagName }: CheckedWithBytes, ref: string | undefined): string | undefined {
-  if (type === "tag") return ref?.startsWith("refs/tags/") ? ref : `refs/tags/${tagName ?? ""}`
-  return ref?.startsWith("refs/tags/") ? undefined : ref
-}
-
-function failureOf(
-  { verdict, problem, sctProblem }: SignatureCheck,
-  ignoreSct: boolean,
-): Pick<Answer, "verdict" | "problem"> | undefined {
-  // What is wrong counts more than what could not be checked.
-  if (sctProblem !== undefined && !ignoreSct && verdict !== "failed") return { verdict: "bad", problem: sctProblem }
-  return verdict === "verified" ? undefined : { verdict: verdict === "failed" ? "bad" : "unchecked", problem }
-}
-
-function refused(answer: Omit<Answer, "verdict" | "problem">, code: ErrorCode, message: string): Answer {
-  const { hint } = new GitsignError(code, message)
-  return { ...answer, verdict: "bad", problem: { code, message, hint } }
-}
-
-const asSigner = (signer: Extract<AuditedObject["signer"], { scheme: "keyless" }>): AuditSigner => signer as AuditSigner
-
-function audited(checked: CheckedWithBytes, answer: Answer, name: string): AuditedObject {
-  const { type, id, summary } = checked
-  const { signature, verdict, problem, notAllowed, identityChecked, judgement } = answer
-  const { subject, author, committer, parents } = summary
-  const { scheme, signer, mode, log, timestamps, claimedSigningTime } = signature
-  const described = { type, id, name, subject, author, committer, parents }
-  const proof = { scheme, signer, mode, log, timestamps, claimedSigningTime }
-  const wasCompared =
-    identityChecked && (notAllowed || (signature.verdict === "verified" && judgement?.exempt === undefined))
-  const steps = stepsOf(signature, notAllowed, wasCompared)
-  return { ...described, ...proof, verdict, problem, notAllowed, steps, identityChecked: wasCompared, judgement }
-}
-
-/** The last step is taken here and not where the signature was checked. */
-const stepsOf = (signature: SignatureCheck, notAllowed: boolean, wasCompared: boolean): readonly StepResult[] =>
-  signature.steps.map((one) => {
-    if (one.step !== "identity" || one.outcome !== "passed") return one
-    return { ...one, outcome: notAllowed ? "failed" : wasCompared ? "passed" : "not checked" }
-  })

@@ -14,11 +14,16 @@ import type { Checker } from "./pool.ts"
 /** Objects in one message to a thread. */
 const BATCH = 16
 
-/** No further object is read while those that are being checked have more bytes: packed, a commit of 60 MiB can be small. */
-const MAX_BYTES = 32 * 1024 * 1024
+/** No further object is read while those that are being checked have more bytes: packed, a commit of 16 MiB can be small. */
+const MAX_BYTES = 16 * 1024 * 1024
 
-/** A checked object with its bytes, which some checks need again. */
-export type CheckedWithBytes = CheckedObject & { readonly raw: Uint8Array }
+/** A checked object. */
+export type CheckedWithBytes = CheckedObject & {
+  /** Whether it could be read. */
+  readonly isRead: boolean
+  /** Its bytes where its signature is looked at again: in the log, or with the keys of a policy. Empty for others, of which many wait. */
+  readonly raw: Uint8Array
+}
 
 /**
  * Yields the check of each object, in the order of the ids. An object that cannot be read is one that was not verified. When the
@@ -84,11 +89,19 @@ async function checkBatch(checker: Checker, batch: readonly Found[]): Promise<re
   const checked = await checker.check(stored.map(({ type, id, raw }) => ({ type, id, raw })))
   let next = 0
   return batch.map((one): CheckedWithBytes => {
-    if (isSigned(one)) return { ...(checked[next++] as CheckedObject), raw: one.raw }
+    if (isSigned(one)) return withBytes(checked[next++] as CheckedObject, one.raw)
     if ("error" in one) return unreadable(one.id, one.error)
     return unreadable(one.id, new GitsignError("ERR_NOT_SIGNED", `${one.id} is a ${one.type}, which nobody signs`))
   })
 }
+
+const withBytes = (checked: CheckedObject, raw: Uint8Array): CheckedWithBytes => {
+  const { problem } = checked.signature
+  const isNeeded = problem?.code === "ERR_LOG_ENTRY_UNAVAILABLE" || problem?.code === "ERR_SIGNATURE_FORMAT"
+  return { ...checked, isRead: true, raw: isNeeded ? raw : NO_BYTES }
+}
+
+const NO_BYTES = new Uint8Array()
 
 const isSigned = (one: Found): one is GitObject & StoredObject =>
   "type" in one && (one.type === "commit" || one.type === "tag")
@@ -96,10 +109,11 @@ const isSigned = (one: Found): one is GitObject & StoredObject =>
 const unreadable = (id: string, error: GitsignError): CheckedWithBytes => ({
   type: "commit",
   id,
-  summary: summarizeObject(new Uint8Array()),
+  summary: summarizeObject(NO_BYTES),
   tagName: undefined,
   signature: refusedCheck(error),
-  raw: new Uint8Array(),
+  isRead: false,
+  raw: NO_BYTES,
 })
 
 const reasonOf = (signal: AbortSignal | undefined): GitsignError =>

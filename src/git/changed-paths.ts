@@ -13,11 +13,14 @@ export interface CommitParents {
   /** Hex. */
   readonly id: string
   readonly parents: readonly string[]
+  /** How large the commit itself is; git keeps in memory what it has read of commits. */
+  readonly bytes?: number
 }
 
 /** What one commit has to be compared with. */
 interface Comparison {
   readonly id: string
+  readonly bytes: number
   /** Each two ids, of a commit and of what stands before it, or the one of a commit that changes all it has. */
   readonly lines: readonly string[]
   readonly changes: (sets: readonly ReadonlySet<string>[]) => readonly string[]
@@ -25,6 +28,9 @@ interface Comparison {
 
 /** Comparisons in one git process: its answer has to fit into memory, and a merge of two long branches has a long one. */
 const LINES_AT_ONCE = 512
+
+/** Of the commits that are compared in one git process. */
+const BYTES_AT_ONCE = 64 * 1024 * 1024
 
 /** Each parent is compared with each base. With more, everything in which such a merge differs from a parent counts as changed by it. */
 const MAX_PARENTS = 16
@@ -63,10 +69,10 @@ async function orError<T>(work: Promise<T>): Promise<T | GitsignError> {
   }
 }
 
-async function comparisonOf(context: GitContext, { id, parents }: CommitParents): Promise<Comparison> {
+async function comparisonOf(context: GitContext, { id, parents, bytes = 0 }: CommitParents): Promise<Comparison> {
   const [only] = parents
   if (parents.length <= 1) {
-    return { id, lines: [only === undefined ? id : `${id} ${only}`], changes: ([paths]) => [...(paths ?? [])] }
+    return { id, bytes, lines: [only === undefined ? id : `${id} ${only}`], changes: ([paths]) => [...(paths ?? [])] }
   }
   const bases = parents.length > MAX_PARENTS ? [] : await basesOf(context, parents)
   // First the merge against each parent, then each parent against each base.
@@ -74,7 +80,7 @@ async function comparisonOf(context: GitContext, { id, parents }: CommitParents)
     ...parents.map((parent) => `${id} ${parent}`),
     ...parents.flatMap((parent) => bases.map((base) => `${parent} ${base}`)),
   ]
-  return { id, lines, changes: (sets) => changesOfMerge(parents.length, bases.length, sets) }
+  return { id, bytes, lines, changes: (sets) => changesOfMerge(parents.length, bases.length, sets) }
 }
 
 /** The best common ancestors of the first parent with each other one. */
@@ -101,15 +107,18 @@ function changesOfMerge(parents: number, bases: number, sets: readonly ReadonlyS
 
 function* chunksOf(comparisons: readonly Comparison[]): Generator<Comparison[]> {
   let chunk: Comparison[] = []
-  let size = 0
+  let lines = 0
+  let bytes = 0
   for (const comparison of comparisons) {
-    if (size > 0 && size + comparison.lines.length > LINES_AT_ONCE) {
+    lines += comparison.lines.length
+    bytes += comparison.bytes
+    if (chunk.length > 0 && (lines > LINES_AT_ONCE || bytes > BYTES_AT_ONCE)) {
       yield chunk
       chunk = []
-      size = 0
+      lines = comparison.lines.length
+      bytes = comparison.bytes
     }
     chunk.push(comparison)
-    size += comparison.lines.length
   }
   if (chunk.length > 0) yield chunk
 }

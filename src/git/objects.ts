@@ -17,8 +17,8 @@ export interface GitObject {
   readonly raw: Buffer
 }
 
-/** Commits and tags are small; what is larger than this was not made to be signed. 64 MiB. */
-const MAX_OBJECT_BYTES = 64 * 1024 * 1024
+/** Commits and tags are small; what is larger than this was not made to be signed. 16 MiB. */
+const MAX_OBJECT_BYTES = 16 * 1024 * 1024
 
 /**
  * Reads the objects that the revisions name, in their order, from one git process. The id of each object is computed
@@ -27,7 +27,7 @@ const MAX_OBJECT_BYTES = 64 * 1024 * 1024
  * The revisions go to git's stdin, never into its arguments, so none can be taken for an option. One that names nothing
  * ends the reading; what was read before stays good.
  *
- * @throws ERR_GIT when a revision names nothing or is ambiguous, or a tree or file is larger than 64 MiB; ERR_GIT_OBJECT when a
+ * @throws ERR_GIT when a revision names nothing or is ambiguous, or a tree or file is larger than 16 MiB; ERR_GIT_OBJECT when a
  * commit or tag is; ERR_DAMAGED when an object is damaged
  */
 export async function* readObjects(context: GitContext, revisions: readonly string[]): AsyncGenerator<GitObject> {
