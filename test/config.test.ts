@@ -55,6 +55,10 @@ test("defaults", () => {
     rekorPublicKey: undefined,
     ctLogPublicKey: undefined,
     logPath: undefined,
+    policy: undefined,
+    rootPolicy: undefined,
+    hookTimeLimit: 60,
+    hookUnchecked: "refuse",
     enableSigstoreGo: true,
     committer: { name: undefined, email: undefined },
   })

@@ -94,8 +94,8 @@ test.each([
   expect(targets.filter((target) => !existsSync(resolve(root, dirname(document), target)))).toEqual([])
 })
 
-test("docs/verification.md names every code that a verification can end in", () => {
-  const text = readFileSync(resolve(root, "docs/verification.md"), "utf8")
+test("docs/verification.md and docs/policy.md name every code that a verification can end in", () => {
+  const text = ["verification", "policy"].map((name) => readFileSync(resolve(root, `docs/${name}.md`), "utf8")).join("")
   const elsewhere = ["ERR_COMMITTER", "ERR_BUNDLE"]
   const codes = Object.entries(ERROR_CODES).filter(([code, { exit }]) => exit === 1 && !elsewhere.includes(code))
   expect(codes.map(([code]) => code).filter((code) => !text.includes(code))).toEqual([])

@@ -15,6 +15,7 @@ import type { GitContext } from "../git/run.ts"
 import type { VerificationSummary } from "../verify/summary.ts"
 import type { Signed } from "../verify/verify.ts"
 import { type ChangedPaths, Judge } from "./judge.ts"
+import { resignCommand } from "./mend.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import { createChecker, jobsFor } from "./pool.ts"
 import { readAndCheck } from "./read-and-check.ts"
@@ -83,7 +84,7 @@ export async function audit(
     objects,
     totals: totalsOf(objects),
     notes: [...notes, ...judge.notes()],
-    mend: mendOf(targets, objects, byId),
+    mend: mendOf(targets, objects),
   }
 }
 
@@ -117,22 +118,11 @@ function policiesOf(targets: readonly AuditTarget[]): AuditPolicy[] {
   return [...found.values()]
 }
 
-/** Re-signing from the oldest bad commit on mends all of them, where they are on one branch. */
-function mendOf(
-  targets: readonly AuditTarget[],
-  objects: readonly AuditedObject[],
-  byId: ReadonlyMap<string, readonly Question[]>,
-): string | undefined {
-  const bad = objects.filter(({ verdict, type }) => verdict === "bad" && type === "commit")
-  const oldest = bad.at(-1)
-  const refs = new Set(targets.map(({ ref }) => ref))
-  const [ref] = refs
-  if (oldest === undefined || refs.size !== 1 || !ref?.startsWith("refs/heads/")) return undefined
-  if (!bad.every(({ id }) => byId.get(id)?.every(({ target }) => target.walk))) return undefined
-  const branch = ref.slice("refs/heads/".length)
-  if (!/^\w[\w./+-]*$/.test(branch)) return undefined
-  const id = oldest.id.slice(0, 12)
-  return oldest.parents.length === 0 ? `gitsign resign --root ${branch}` : `gitsign resign ${id}^..${branch}`
+/** One command mends what was found on one branch, where whoever asks has that branch. */
+function mendOf([target, ...others]: readonly AuditTarget[], objects: readonly AuditedObject[]): string | undefined {
+  return target?.walk && target.mendable !== undefined && others.length === 0
+    ? resignCommand(objects, target.mendable)
+    : undefined
 }
 
 /** Asks git which paths the commits change, where a rule wants to know. */

@@ -81,7 +81,7 @@ export function checkObject(object: StoredObject, trustedRoot: TrustedRoot): Che
     const parsed = parseSignedObject(type, raw, objectFormatOf(id))
     // Known of an unsigned tag, too.
     tagName = parsed.tagName
-    const { payload, signature } = withSignature(parsed)
+    const { payload, signature } = withSignature(parsed, object)
     return { ...described, tagName, signature: checkSignature(payload, signature, trustedRoot) }
   } catch (error) {
     if (!isGitsignError(error)) throw error
@@ -96,14 +96,19 @@ const objectFormatOf = (id: string): ObjectFormat => (id.length === 40 ? "sha1" 
  *
  * @throws ERR_NOT_SIGNED, ERR_GIT_OBJECT, ERR_DUPLICATE_SIGNATURE, ERR_PEM
  */
-export const takeApart = ({ type, id, raw }: StoredObject): SignedObject & { readonly signature: Uint8Array } =>
-  withSignature(parseSignedObject(type, raw, objectFormatOf(id)))
+export const takeApart = (object: StoredObject): SignedObject & { readonly signature: Uint8Array } =>
+  withSignature(parseSignedObject(object.type, object.raw, objectFormatOf(object.id)), object)
 
-function withSignature(parsed: SignedObject): SignedObject & { readonly signature: Uint8Array } {
-  const { type, signature } = parsed
+function withSignature(
+  parsed: SignedObject,
+  { type, id, raw }: StoredObject,
+): SignedObject & { readonly signature: Uint8Array } {
+  const { signature } = parsed
   if (signature === undefined) {
-    const hint = type === "tag" ? { hint: "sign it with: git tag -s -f NAME COMMIT" } : {}
-    throw new GitsignError("ERR_NOT_SIGNED", "not signed", hint)
+    const { parents } = summarizeObject(raw)
+    const range = parents.length === 0 ? "--root" : `${id.slice(0, 12)}^..`
+    const hint = type === "tag" ? "sign it with: git tag -s -f NAME COMMIT" : `sign it with: gitsign resign ${range}`
+    throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint })
   }
   // git knows a signature by its first line; bare DER is for files only.
   if (signatureMarker(signature) === undefined) {

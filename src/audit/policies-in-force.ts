@@ -5,17 +5,20 @@
  */
 
 import { GitsignError, isGitsignError } from "../errors.ts"
+import { shellQuote } from "../formats/printable.ts"
 import { type FoundObject, lookUp } from "../git/look-up.ts"
 import type { RefUpdate } from "../git/ref-updates.ts"
 import { feedGit, mergeBases } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
 import { POLICY_PATHS } from "./policy-place.ts"
-import { type PolicyInForce, readPoliciesAt } from "./policy-source.ts"
+import { type PolicyInForce, readPoliciesAt, readPolicy } from "./policy-source.ts"
 import type { RefRefusal } from "./receive-plan.ts"
 import type { Problem } from "./result.ts"
 
 /** The policy as it lies in a commit, not read yet. */
 interface PolicyVersion {
+  /** Which of the places it is at, the one that counts first having the least; infinite when there is none. */
+  readonly place: number
   /** Equal when the policy's own text is; "" when there is none. */
   readonly text: string
   /** Equal when the files beside it are too. */
@@ -33,8 +36,9 @@ type PolicyOrReason = PolicyInForce | GitsignError | undefined
 
 /**
  * The policies in force, by ref: of the default branch for whatever is no branch yet; of a branch its own only if the default branch
- * has never had that text. Whoever makes a branch at an old commit, or sets one back, would else bring back a policy that the
- * default branch has given up, and with it signers that are trusted no more.
+ * has never had that text, and never at a place that counts after the default branch's. Whoever makes a branch at an old commit, or
+ * sets one back, would else bring back a policy that the default branch has given up, and with it signers that are trusted no more. And
+ * a branch that begins anew, without `.gitsign`, would make a policy of a file that no rule about `.gitsign` keeps.
  *
  * @param head the commit of the default branch, and its name for messages; undefined where it has none
  * @throws ERR_GIT when git cannot be run or history is missing
@@ -53,7 +57,8 @@ export async function policiesInForce(
   const ofTips = head === undefined ? [current ?? NO_POLICY, ...versions] : versions
   const others = tips.flatMap((tip, index) => {
     const version = ofTips[index] ?? NO_POLICY
-    return version.text === "" || version.text === ofHead.text ? [] : [{ ...tip, version }]
+    const isOwn = version.text !== "" && version.text !== ofHead.text && version.place <= ofHead.place
+    return isOwn ? [{ ...tip, version }] : []
   })
   const given = head !== undefined && others.length > 0 ? await textsIn(context, head.id) : new Set<string>()
   const own = others.filter(({ version }) => !given.has(version.text))
@@ -67,13 +72,17 @@ export async function policiesInForce(
   return (ref) => byRef.get(ref) ?? general
 }
 
-const NO_POLICY: PolicyVersion = { text: "", folder: "" }
+const NO_POLICY: PolicyVersion = { place: Number.POSITIVE_INFINITY, text: "", folder: "" }
 
 /** What lies at the places of a policy in some commits, in their order, from one git process. */
-async function policyVersions(context: GitContext, commits: readonly string[]): Promise<PolicyVersion[]> {
+async function policyVersions(
+  context: GitContext,
+  commits: readonly string[],
+  paths: readonly string[] = POLICY_PATHS,
+): Promise<PolicyVersion[]> {
   // Thousands of refs often point to few commits.
   const distinct = [...new Set(commits)]
-  const places = POLICY_PATHS.flatMap((path) => [path, path.slice(0, path.indexOf("/"))])
+  const places = paths.flatMap((path) => [path, path.slice(0, Math.max(0, path.lastIndexOf("/")))])
   const found = await lookUp(
     context,
     distinct.flatMap((id) => places.map((path) => `${id}:${path}`)),
@@ -88,7 +97,7 @@ async function policyVersions(context: GitContext, commits: readonly string[]): 
 function versionOf(here: readonly (FoundObject | undefined)[]): PolicyVersion {
   for (let place = 0; place < here.length; place += 2) {
     const [text, folder] = [here[place], here[place + 1]]
-    if (text !== undefined) return { text: `${place} ${text.id}`, folder: `${place} ${folder?.id ?? ""}` }
+    if (text !== undefined) return { place, text: `${place} ${text.id}`, folder: `${place} ${folder?.id ?? ""}` }
   }
   return NO_POLICY
 }
@@ -106,50 +115,105 @@ async function textsIn(context: GitContext, commit: string): Promise<Set<string>
 
 /**
  * The branches that a push would leave with a policy that cannot be used, or with none, or with one that has been given up. A policy
- * that nobody can read would refuse every push from then on, also the one that mends it. Setting the default branch back would put a
- * former policy in force again, for which nobody has signed now.
+ * that nobody can read would refuse every push from then on, also the one that mends it. Setting a branch back would put a former
+ * policy in force again, for which nobody has signed now.
  *
  * @param head the default branch before the push: its full name and commit; undefined where it has none
+ * @param path where a setting has the policy of that branch, which then counts for all; without it, it is where policies are looked for
  * @throws ERR_GIT when git cannot be run or history is missing
  */
 export async function policyRefusals(
   context: GitContext,
   head: { readonly id: string; readonly ref: string | undefined } | undefined,
   updates: readonly RefUpdate[],
+  path?: string,
 ): Promise<RefRefusal[]> {
   const changed = updates.flatMap(({ ref, before, after }) =>
-    after === undefined || !ref.startsWith("refs/heads/") ? [] : [{ ref, after, before: before ?? head?.id }],
+    after === undefined || !ref.startsWith("refs/heads/")
+      ? []
+      : [{ ref, after, hadBefore: before, before: before ?? head?.id }],
   )
-  const afterwards = await policyVersions(
-    context,
-    changed.map(({ after }) => after),
-  )
-  const beforehand = await policyVersions(
-    context,
-    changed.map(({ before, after }) => before ?? after),
-  )
+  const versionsOf = (commits: readonly string[]) =>
+    policyVersions(context, commits, path === undefined ? POLICY_PATHS : [path])
+  const afterwards = await versionsOf(changed.map(({ after }) => after))
+  const beforehand = await versionsOf(changed.map(({ before, after }) => before ?? after))
+  const isOwn = path === undefined ? ownPolicies(context, head?.id) : async () => false
   const refusals: RefRefusal[] = []
   const fresh: { ref: string; after: string }[] = []
-  for (const [index, { ref, before, after }] of changed.entries()) {
+  for (const [index, { ref, before, hadBefore, after }] of changed.entries()) {
     const [was, is] = [beforehand[index] ?? NO_POLICY, afterwards[index] ?? NO_POLICY]
-    if (ref === head?.ref && was.text !== is.text && before !== undefined) {
-      const problem = is.text === "" ? leftWithout(ref) : await setBack(context, ref, is, before, after)
+    const isHead = ref === head?.ref
+    const isSame = was.text === is.text && was.folder === is.folder
+    if (!isSame && isHead && is.text === "" && was.text !== "") {
+      refusals.push({ ref, problem: leftWithout(ref) })
+      continue
+    }
+    // Elsewhere a former policy of the default branch is not in force.
+    if (!isSame && hadBefore !== undefined && (isHead || (await isOwn(is)))) {
+      const problem = await setBack(context, ref, hadBefore, after, path)
       if (problem !== undefined) {
         refusals.push({ ref, problem })
         continue
       }
     }
-    const isNew = before === undefined || was.text !== is.text || was.folder !== is.folder
-    if (is.text !== "" && isNew) fresh.push({ ref, after })
+    if (is.text !== "" && (before === undefined || !isSame)) fresh.push({ ref, after })
   }
-  const asked = fresh.map(({ ref, after }) => ({ commit: after, label: ref.replace(/^refs\/heads\//, "") }))
-  for (const [index, found] of (await readPoliciesAt(context, asked)).entries()) {
-    const ref = fresh[index]?.ref
-    if (ref === undefined || !isGitsignError(found)) continue
-    const { code, message, hint } = found
+  const found = await readAll(
+    context,
+    fresh.map(({ ref, after }) => ({ commit: after, label: ref.replace(/^refs\/heads\//, "") })),
+    path,
+  )
+  for (const [index, { ref }] of fresh.entries()) {
+    const problem = await problemOf(context, found[index])
+    if (problem === undefined) continue
+    const { code, message, hint } = problem
     refusals.push({ ref, problem: { code, message: `the pushed policy cannot be used: ${message}`, hint } })
   }
   return refusals
+}
+
+/** Whether a branch would go by a policy of its own, as {@link policiesInForce} decides; the history is read once. */
+function ownPolicies(context: GitContext, head: string | undefined): (version: PolicyVersion) => Promise<boolean> {
+  if (head === undefined) return async ({ text }) => text !== ""
+  let known: Promise<readonly [readonly PolicyVersion[], ReadonlySet<string>]> | undefined
+  return async (version) => {
+    if (version.text === "") return false
+    known ??= Promise.all([policyVersions(context, [head]), textsIn(context, head)])
+    const [[ofHead = NO_POLICY], given] = await known
+    return version.place <= ofHead.place && !given.has(version.text)
+  }
+}
+
+/** The policies of commits, where they are looked for or, for all alike, at one path. */
+async function readAll(
+  context: GitContext,
+  asked: readonly { readonly commit: string; readonly label?: string }[],
+  path: string | undefined,
+): Promise<readonly PolicyOrReason[]> {
+  if (path === undefined) return readPoliciesAt(context, asked)
+  return Promise.all(
+    asked.map(({ commit }) =>
+      readPolicy(context, context.cwd, `${commit}:${path}`).catch((error: unknown) => {
+        if (isGitsignError(error)) return error
+        throw error
+      }),
+    ),
+  )
+}
+
+/** Why a policy would refuse whatever is pushed after it. */
+async function problemOf(context: GitContext, found: PolicyOrReason): Promise<Problem | undefined> {
+  if (found === undefined) return undefined
+  if (isGitsignError(found)) return found
+  const { since } = found.compiled.policy
+  if (since === undefined || !("commit" in since)) return undefined
+  const [commit] = await lookUp(context, [`${since.commit}^{commit}`])
+  if (commit !== undefined) return undefined
+  return {
+    code: "ERR_POLICY",
+    message: `since: in ${found.source} names ${since.commit}, which is no commit of this repository`,
+    hint: "push that commit first, or name another one",
+  }
 }
 
 const leftWithout = (ref: string): Problem => ({
@@ -158,19 +222,37 @@ const leftWithout = (ref: string): Problem => ({
   hint: "keep a policy there, or have whoever runs the repository name one in gitsign.policy first",
 })
 
+/**
+ * Whether a file of the policy would be as it was where the histories parted, though the branch has changed it since: each such change
+ * was signed, and nobody has signed for taking it back.
+ */
 async function setBack(
   context: GitContext,
   ref: string,
-  is: PolicyVersion,
   before: string,
   after: string,
+  path: string | undefined,
 ): Promise<Problem | undefined> {
   const bases = await mergeBases(context, before, after)
-  const versions = await policyVersions(context, bases)
-  if (!versions.some(({ text }) => text === is.text)) return undefined
+  // Then all changes are commits, and these are judged.
+  if (bases.includes(before)) return undefined
+  const read = await readAll(context, [{ commit: before }, { commit: after }], path)
+  const own = read.flatMap((one) => (one === undefined || isGitsignError(one) ? [] : one.paths))
+  const files = [...new Set([...(path === undefined ? POLICY_PATHS.slice(0, 1) : [path]), ...own])]
+  const commits = [before, after, ...bases]
+  const found = await lookUp(
+    context,
+    commits.flatMap((commit) => files.map((file) => `${commit}:${file}`)),
+  )
+  const idOf = (commit: number, file: number): string => found[commit * files.length + file]?.id ?? ""
+  // Histories without a common commit parted where there was nothing.
+  const idsAtBases = (file: number): string[] =>
+    bases.length === 0 ? [""] : bases.map((_, index) => idOf(index + 2, file))
+  const lost = files.find((_, file) => idOf(0, file) !== idOf(1, file) && idsAtBases(file).includes(idOf(1, file)))
+  if (lost === undefined) return undefined
   return {
     code: "ERR_POLICY_CHANGE",
     message: `this push sets ${ref} back to a former policy, and nobody has signed for that`,
-    hint: `keep the new one with: git checkout ${before.slice(0, 12)} -- ${is.folder.startsWith("0") ? ".gitsign" : ".chainguard"} && git commit -S`,
+    hint: `keep the new one with: git checkout ${before.slice(0, 12)} -- ${shellQuote(lost)} && git commit -S`,
   }
 }

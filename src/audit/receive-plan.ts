@@ -68,6 +68,11 @@ export function planReceive(situation: Situation): ReceivePlan {
       refusals.push({ ref, problem: policy === undefined ? situation.policyMissing : problemOf(policy) })
       continue
     }
+    const misspelt = spelledUnlikeGit(ref)
+    if (misspelt !== undefined) {
+      refusals.push({ ref, problem: misspelt })
+      continue
+    }
     const kind = ref.startsWith("refs/tags/") ? "tag" : "commit"
     const rules = policy.compiled.rulesFor(kind, ref)
     const type = situation.typeOf(after)
@@ -77,7 +82,9 @@ export function planReceive(situation: Situation): ReceivePlan {
       // Of every object it would be said again.
       refusals.push({ ref, problem: noRule(policy, ref) })
     } else if (rules.rules.length === 0) {
-      // Nothing is asked of it.
+      // Nothing is asked of it, unless it does something to other refs.
+      const problem = reachingFurther(policy, ref)
+      if (problem !== undefined) refusals.push({ ref, problem })
     } else if (type !== kind) {
       refusals.push({ ref, problem: problemOfType(policy, rules, ref, type) })
     } else if (kind === "tag") {
@@ -141,6 +148,30 @@ const noRule = ({ source }: PolicyInForce, ref: string): Problem => ({
   message: `${source} has no rule for ${ref}`,
   hint: "push to a branch that has one, add a rule to the policy, or say there: otherwise: allow",
 })
+
+/** A disk that does not tell `refs/Tags/` from `refs/tags/` would have a tag changed by the rules for neither. */
+function spelledUnlikeGit(ref: string): Problem | undefined {
+  const [, kind = ""] = ref.split("/", 2)
+  const folded = kind.normalize("NFC").toUpperCase().toLowerCase()
+  if (kind === folded || (folded !== "heads" && folded !== "tags")) return undefined
+  return {
+    code: "ERR_NO_RULE",
+    message: `${ref} is on some disks the same as one below refs/${folded}/`,
+    hint: `push it to refs/${folded}/…, as git spells it`,
+  }
+}
+
+/** What git would show in the place of signed objects, and what belongs to the repositories in namespaces (gitnamespaces(7)). */
+function reachingFurther({ source }: PolicyInForce, ref: string): Problem | undefined {
+  const [, kind = ""] = ref.split("/", 2)
+  const hint = `add a rule for it to the policy, with branches: ['refs/${kind}/**']`
+  if (kind === "replace") {
+    const message = `${ref} would show another object in the place of a signed one, and ${source} has no rule for it`
+    return { code: "ERR_REPLACED", message, hint }
+  }
+  if (kind !== "namespaces") return undefined
+  return { code: "ERR_NO_RULE", message: `${ref} is of another namespace, and ${source} has no rule for it`, hint }
+}
 
 /** What is wrong with a tag that is no tag object, and with anything else that is no commit. */
 function problemOfType({ source }: PolicyInForce, { names }: RuleSet, ref: string, type: string): Problem {

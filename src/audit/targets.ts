@@ -5,9 +5,10 @@
  */
 
 import { GitsignError } from "../errors.ts"
-import { tryResolve, walkCommits } from "../git/revisions.ts"
+import { isShallow, tryResolve, walkCommits } from "../git/revisions.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 import type { RuleSet } from "../policy/compile.ts"
+import type { Mendable } from "./mend.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import { rulesOf } from "./rules.ts"
 
@@ -17,6 +18,8 @@ export interface AuditTarget {
   readonly name: string
   /** The full name of the ref whose rules count; undefined when none is known. */
   readonly ref: string | undefined
+  /** Undefined where there is no branch that could be mended. */
+  readonly mendable?: Mendable | undefined
   /** Object ids or revisions. */
   readonly include: readonly string[]
   readonly exclude: readonly string[]
@@ -78,9 +81,13 @@ async function questionsOfWalk(
 ): Promise<(readonly [string, Question])[]> {
   const compiled = target.policy?.compiled
   const rules = compiled && rulesOf(compiled, "commit", target.ref)
-  if (older.length > 0) notes.add(`what is older than ${target.policy?.source} begins with (since) was not judged`)
   const exclude = [...target.exclude, ...older]
   const ids = await walkCommits(context, target.include, exclude)
+  if (older.length > 0) {
+    const left = (await walkCommits(context, target.include, target.exclude)).length - ids.length
+    const what = `${left} commit${left === 1 ? "" : "s"} older than since: in ${target.policy?.source}`
+    if (left > 0) notes.add(`${what} ${left === 1 ? "was" : "were"} not judged`)
+  }
   const firstParent =
     rules !== undefined && compiled?.needs(rules).firstParent
       ? new Set(await walkCommits(context, target.include, exclude, { firstParent: true }))
@@ -113,6 +120,8 @@ async function beginningOf(context: GitContext, policy: PolicyInForce | undefine
   const since = policy?.compiled.policy.since
   if (since === undefined || !("commit" in since)) return { parents: [] }
   if ((await tryResolve(context, `${since.commit}^{commit}`)) === undefined) {
+    // Where it begins is further back than this clone: everything here is judged.
+    if (await isShallow(context)) return { parents: [] }
     throw new GitsignError(
       "ERR_POLICY",
       `since: in ${policy?.source} names ${since.commit}, which is no commit of this repository`,

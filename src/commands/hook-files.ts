@@ -7,7 +7,22 @@
  * @module
  */
 
-import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { dirname, join } from "node:path"
 import { GitsignError } from "../errors.ts"
 import {
@@ -44,23 +59,48 @@ export function planHook(wanted: WantedHook): (tell: Tell) => void {
   if (found.kind === "other") {
     const parts = partsOf(path, found.text)
     if (parts !== undefined) return planPart(wanted, join(parts, PART))
-    if (look(before).kind !== "none") throw keptAlready(path, before)
+    if (look(before).kind !== "none" && !isSame(path, before)) throw keptAlready(path, before)
     refuseWhatAsksItsName(path, wanted.name, found.text)
   }
   const chained = found.kind === "other" || look(before).kind !== "none"
   const text = hookScript({ ...wanted, chained })
   return (tell) => {
-    if (found.kind === "other") {
-      rename(path, before)
-      tell(`the hook that was there is now ${before}, and runs after gitsign`)
-    }
+    const giveBack = found.kind === "other" ? keep(path, before) : () => undefined
     try {
       write(path, text, tell)
     } catch (error) {
-      if (found.kind === "other") rename(before, path)
+      giveBack()
       throw error
     }
+    if (found.kind === "other") tell(`the hook that was there is now ${before}, and runs after gitsign`)
   }
+}
+
+/**
+ * Gives a hook a second name, under which it stays; returns what takes that back. Until gitsign's hook is there git finds the old one: were
+ * it only renamed, a process that ends in between would leave a server that takes everything.
+ */
+function keep(path: string, before: string): () => void {
+  // What an installation has left that did not come to its end.
+  if (isSame(path, before)) return () => undefined
+  try {
+    // Not linkSync for links: on some systems it makes a name of what they lead to.
+    if (lstatSync(path).isSymbolicLink()) symlinkSync(readlinkSync(path), before)
+    else linkSync(path, before)
+    return () => remove(before)
+  } catch {
+    // No second names on this disk.
+    rename(path, before)
+    return () => rename(before, path)
+  }
+}
+
+/** Whether two paths are names of one file, or links to the same place. */
+function isSame(path: string, other: string): boolean {
+  const [one, two] = [path, other].map((name) => lstatSync(name, { bigint: true, throwIfNoEntry: false }))
+  if (one === undefined || two === undefined) return false
+  if (one.isSymbolicLink() && two.isSymbolicLink()) return readlinkSync(path) === readlinkSync(other)
+  return one.ino === two.ino && one.dev === two.dev
 }
 
 /** What Gitea and others run one after the other: `NAME.d/*`. */
@@ -104,6 +144,7 @@ export function removeHook(directory: string, name: HookName, tell: Tell): boole
   const isKept = look(before).kind !== "none"
   if (look(part).kind === "ours") remove(part, tell)
   else if (found.kind === "other" && hasBlock(found.text)) removeBlock(path, found.text, tell)
+  else if (isKept && isSame(path, before)) remove(before, tell)
   else if (found.kind === "ours" || (found.kind === "none" && isKept)) {
     if (isKept) {
       rename(before, path)
@@ -173,11 +214,19 @@ function write(path: string, text: string, tell: Tell, mode = 0o755): void {
       return
     }
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(temporary, text, { encoding: "latin1", flag: "wx" })
-    // Whatever the umask: who pushes may be another user.
-    chmodSync(temporary, mode)
+    const fd = openSync(temporary, "w")
+    try {
+      writeFileSync(fd, text, "latin1")
+      // Whatever the umask: who pushes may be another user.
+      fchmodSync(fd, mode)
+      // A power cut after the renaming could else leave an empty hook, which accepts everything.
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
     renameSync(temporary, path)
   } catch (cause) {
+    rmSync(temporary, { force: true })
     throw new GitsignError("ERR_IO", `cannot write ${path}: ${reasonOf(cause)}`, { cause })
   }
   tell(`wrote ${path}`)
@@ -191,11 +240,11 @@ function rename(from: string, to: string): void {
   }
 }
 
-function remove(path: string, tell: Tell): void {
+function remove(path: string, tell?: Tell): void {
   try {
     unlinkSync(path)
   } catch (cause) {
     throw new GitsignError("ERR_IO", `cannot remove ${path}: ${reasonOf(cause)}`, { cause })
   }
-  tell(`removed ${path}`)
+  tell?.(`removed ${path}`)
 }

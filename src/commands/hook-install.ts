@@ -8,7 +8,7 @@ import { isAbsolute, resolve } from "node:path"
 import { currentProgram } from "../../cache-daemon/spawn.ts"
 import { readPolicyAt } from "../audit/policy-source.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
-import { printable } from "../formats/printable.ts"
+import { printable, shellQuote } from "../formats/printable.ts"
 import { tryResolve } from "../git/revisions.ts"
 import { configuredPolicy } from "./audit-options.ts"
 import { planBlock, planHook, removeHook, type Tell } from "./hook-files.ts"
@@ -42,9 +42,13 @@ export async function installHooks(io: CommandIo, messages: Messages, options: H
   if (place.sharedBy !== undefined && !options.shared) {
     throw new GitsignError(
       "ERR_HOOK",
-      `core.hooksPath in ${place.sharedBy} has other repositories take their hooks from ${place.directory} too`,
+      `${place.sharedBy} has other repositories take their hooks from ${place.directory} too`,
       {
-        hint: `install them for all of these with --shared, or first: git config core.hooksPath ${place.ownDirectory}`,
+        hint: `install them for all of these with --shared, or first ${
+          place.directory === place.ownDirectory
+            ? "put a folder of its own in the place of the link"
+            : `run: git config core.hooksPath ${shellQuote(place.ownDirectory)}`
+        }`,
       },
     )
   }
@@ -59,10 +63,10 @@ export async function installHooks(io: CommandIo, messages: Messages, options: H
   // Nothing is written where one of them could not be.
   const steps = names.map((name) => plan({ ...common, name }))
   const tell = teller(io)
-  // With both, the same would be verified twice.
-  if (isServer) removeHook(place.directory, options.eachRef ? "pre-receive" : "update", tell)
   for (const step of steps) step(tell)
-  if (isServer) await tellOfPolicy(io, messages)
+  // With both, the same would be verified twice. With neither, if this one went first, nothing would.
+  if (isServer) removeHook(place.directory, options.eachRef ? "pre-receive" : "update", tell)
+  if (isServer) await tellOfPolicy(io, messages, options.warnOnly === true)
 }
 
 /** Takes away all hooks of this program, and gives those that were there before their names back. */
@@ -89,18 +93,19 @@ function programOf(io: CommandIo): string[] {
 }
 
 /** Without a policy every push is refused, which is better known now. */
-async function tellOfPolicy(io: CommandIo, messages: Messages): Promise<void> {
+async function tellOfPolicy(io: CommandIo, messages: Messages, warnOnly: boolean): Promise<void> {
+  const what = warnOnly ? "every push gets a warning" : "every push is refused"
   try {
     if ((await configuredPolicy(io, await loadConfig(io, messages))) !== undefined) return
     const head = await tryResolve(io, "HEAD^{commit}")
     if (head !== undefined && (await readPolicyAt(io, head, "HEAD")) !== undefined) return
-    messages.say("warning: there is no policy yet, and until there is one every push is refused")
+    messages.say(`warning: there is no policy yet, and until there is one ${what}`)
     messages.say(
       "hint: push .gitsign/policy.yaml before the hook is installed (gitsign policy init proposes one), or here: git config gitsign.policy FILE",
     )
   } catch (error) {
     if (!isGitsignError(error)) throw error
-    messages.say("warning: the policy cannot be used, and until it can every push is refused")
+    messages.say(`warning: the policy cannot be used, and until it can ${what}`)
     messages.error(error)
   }
 }

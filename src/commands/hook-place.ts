@@ -4,8 +4,8 @@
  * @module
  */
 
-import { lstatSync, statSync } from "node:fs"
-import { basename, dirname, join, resolve } from "node:path"
+import { lstatSync, realpathSync, statSync } from "node:fs"
+import { basename, dirname, join, resolve, sep } from "node:path"
 import { GitsignError } from "../errors.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 
@@ -15,7 +15,7 @@ export interface HookPlace {
   /** `husky`: the hooks are files of the repository, and what git calls is made anew by husky. */
   readonly kind: "git" | "husky"
   readonly isBare: boolean
-  /** Where other repositories take their hooks from too, the file that says so. */
+  /** Where other repositories take their hooks from too, what says so: a setting, or a link. */
   readonly sharedBy: string | undefined
   /** The repository's own directory for hooks, where core.hooksPath names another one. */
   readonly ownDirectory: string
@@ -32,8 +32,9 @@ export async function hookPlace(context: GitContext): Promise<HookPlace> {
   const top = await answerOf(context, ["rev-parse", isBare ? "--absolute-git-dir" : "--show-toplevel"])
   const atTop = { ...context, cwd: resolve(context.cwd, top) }
   const found = resolve(atTop.cwd, await answerOf(atTop, ["rev-parse", "--git-path", "hooks"]))
-  const ownDirectory = join(resolve(atTop.cwd, await answerOf(atTop, ["rev-parse", "--git-common-dir"])), "hooks")
-  const sharedBy = found === ownDirectory ? undefined : await sharedOrigin(atTop)
+  const common = resolve(atTop.cwd, await answerOf(atTop, ["rev-parse", "--git-common-dir"]))
+  const ownDirectory = join(common, "hooks")
+  const sharedBy = found === ownDirectory ? linkOutside(found, [common, atTop.cwd]) : await sharedOrigin(atTop)
   const existing = statSync(found, { throwIfNoEntry: false })
   if (existing !== undefined && !existing.isDirectory()) {
     throw new GitsignError("ERR_HOOK", `core.hooksPath is ${found}, which is no directory, so that git runs no hooks`, {
@@ -52,12 +53,21 @@ function huskyHome(directory: string): string | undefined {
   return isThere("_", "husky.sh") ? directory : undefined
 }
 
-/** The file in which core.hooksPath is set for more than this repository; undefined when it is for this one. */
+/** The link that a directory is, where it leads out of all of these; undefined when it does not. */
+function linkOutside(directory: string, homes: readonly string[]): string | undefined {
+  if (lstatSync(directory, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return undefined
+  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return undefined
+  const target = realpathSync(directory)
+  return homes.some((home) => target.startsWith(`${realpathSync(home)}${sep}`)) ? undefined : `the link ${directory}`
+}
+
+/** core.hooksPath and the file in which it is set for more than this repository; undefined when it is for this one. */
 async function sharedOrigin(context: GitContext): Promise<string | undefined> {
   const args = ["config", "--null", "--show-scope", "--show-origin", "--get", "core.hooksPath"]
   const { status, stdout } = await runGit(context, args)
   const [scope, origin = ""] = stdout.toString("utf8").split("\0")
-  return status !== 0 || scope === "local" || scope === "worktree" ? undefined : origin.replace(/^file:/, "")
+  if (status !== 0 || scope === "local" || scope === "worktree") return undefined
+  return `core.hooksPath in ${origin.replace(/^file:/, "")}`
 }
 
 async function answerOf(context: GitContext, args: readonly string[]): Promise<string> {

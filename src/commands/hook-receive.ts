@@ -6,14 +6,22 @@
 
 import { type AuditOptions, audit } from "../audit/audit.ts"
 import { policiesInForce, policyRefusals } from "../audit/policies-in-force.ts"
-import type { PolicyInForce } from "../audit/policy-source.ts"
-import { firstParentGap, planReceive, type ReceivePlan, type UpdateGroup } from "../audit/receive-plan.ts"
+import { type PolicyInForce, splitRevision } from "../audit/policy-source.ts"
+import {
+  firstParentGap,
+  planReceive,
+  type ReceivePlan,
+  type RefRefusal,
+  type UpdateGroup,
+} from "../audit/receive-plan.ts"
 import type { Problem } from "../audit/result.ts"
 import type { AuditTarget } from "../audit/targets.ts"
+import type { Config } from "../config.ts"
 import { ERROR_CODES, GitsignError, isGitsignError } from "../errors.ts"
 import { lookUp } from "../git/look-up.ts"
+import { type PushedRefs, pushedRefs } from "../git/ref-state.ts"
 import { parseReceived, type RefUpdate, refUpdate } from "../git/ref-updates.ts"
-import { listRefs, tryResolve, walkCommits } from "../git/revisions.ts"
+import { resolveRevision, walkCommits } from "../git/revisions.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
 import { isOnlyUnchecked, type PushVerdict, pushText, statusOfPush, type VerifiedPart } from "./hook-report.ts"
@@ -60,7 +68,7 @@ async function receive(
     const verdict = await withinSeconds(config.hookTimeLimit, async (signal) => {
       const policy = await configuredPolicy(io, config)
       const options = await auditOptionsOf(io, config)
-      return judgePush(io, updates, policy, { ...options, signal })
+      return judgePush(io, updates, { config, policy }, { ...options, signal })
     })
     const status = statusOfPush(verdict)
     if (status === 0) return 0
@@ -84,8 +92,8 @@ async function receive(
  */
 async function judgePush(
   io: CommandIo,
-  updates: readonly RefUpdate[],
-  configured: PolicyInForce | undefined,
+  pushed: readonly RefUpdate[],
+  { config, policy: configured }: { readonly config: Config; readonly policy: PolicyInForce | undefined },
   options: AuditOptions,
 ): Promise<PushVerdict> {
   // With a namespace (gitnamespaces(7)) git tells the names that the pusher sees; the refs lie deeper.
@@ -94,12 +102,14 @@ async function judgePush(
     .filter((part) => part !== "")
     .map((part) => `refs/namespaces/${part}/`)
     .join("")
-  const [branches, head] = await Promise.all([branchesUnder(io, prefix), headOf(io, prefix)])
+  const { updates, branches } = await pushedRefs(io, prefix, pushed)
+  const head = await headOf(io, prefix, branches)
   const changed = [...new Set(updates.flatMap(({ after }) => after ?? []))]
   const types = new Map((await lookUp(io, changed)).flatMap((found, index) => [[changed[index], found?.type]] as const))
+  // Which policies have been given up, only the default branch can tell: without one none counts.
   const ofRepository =
-    configured === undefined
-      ? await policiesInForce(io, head && { id: head.id, name: shortName(head.ref) }, branches)
+    configured === undefined && head !== undefined
+      ? await policiesInForce(io, { id: head.id, name: shortName(head.ref) }, branches)
       : undefined
   const plan = planReceive({
     updates,
@@ -109,8 +119,30 @@ async function judgePush(
     policyMissing: policyMissing(head),
   })
   const commits = updates.filter(({ after }) => after !== undefined && types.get(after) === "commit")
-  const refusals = configured === undefined ? await policyRefusals(io, head, commits) : []
+  const refusals =
+    configured === undefined
+      ? await policyRefusals(io, head, commits)
+      : await configuredRefusals(io, config, prefix, commits)
   return verifyPlan(io, { ...plan, refusals: [...plan.refusals, ...refusals] }, options)
+}
+
+/** Where a setting names the policy of a branch, such as `HEAD:.gitsign/policy.yaml`, that branch is kept as the default branch is. */
+async function configuredRefusals(
+  io: CommandIo,
+  { policy, rootPolicy }: Config,
+  prefix: string,
+  commits: readonly RefUpdate[],
+): Promise<RefRefusal[]> {
+  const refusals: RefRefusal[] = []
+  for (const setting of new Set([policy, rootPolicy])) {
+    const named = setting === undefined ? undefined : splitRevision(setting)
+    if (named === undefined) continue
+    const { id, ref } = await resolveRevision(io, named.revision)
+    const own = commits.filter((update) => `${prefix}${update.ref}` === ref)
+    if (own.length === 0) continue
+    refusals.push(...(await policyRefusals(io, { id, ref: own[0]?.ref }, own, named.path)))
+  }
+  return refusals
 }
 
 /** Verifies what a plan asks for. */
@@ -155,19 +187,21 @@ async function gapTargets(context: GitContext, { target, firstParent }: UpdateGr
   return gap.length === 0 ? [] : [{ ...target, include: gap, exclude: [], walk: false }]
 }
 
-const branchesUnder = async (context: GitContext, prefix: string): Promise<{ ref: string; id: string }[]> =>
-  (await listRefs(context, `${prefix}refs/heads/`)).map(({ name, id }) => ({ ref: name.slice(prefix.length), id }))
-
 /** The default branch: its full name, where HEAD is one, and its commit. */
 async function headOf(
   context: GitContext,
   prefix: string,
+  branches: PushedRefs["branches"],
 ): Promise<{ readonly ref: string | undefined; readonly id: string } | undefined> {
-  const id = await tryResolve(context, `${prefix}HEAD^{commit}`)
-  if (id === undefined) return undefined
   const { status, stdout } = await runGit(context, ["symbolic-ref", "--quiet", `${prefix}HEAD`])
-  const ref = stdout.toString("utf8").trim().slice(prefix.length)
-  return { id, ref: status === 0 && ref.startsWith("refs/heads/") ? ref : undefined }
+  if (status === 0) {
+    // Not by its name: where the branch is not there, git would take a tag called HEAD.
+    const ref = stdout.toString("utf8").trim().slice(prefix.length)
+    const id = branches.find((branch) => branch.ref === ref)?.id
+    return id === undefined ? undefined : { id, ref }
+  }
+  const detached = await runGit(context, ["show-ref", "--verify", "--hash", "--", `${prefix}HEAD`])
+  return detached.status === 0 ? { id: detached.stdout.toString("latin1").trim(), ref: undefined } : undefined
 }
 
 const shortName = (ref: string | undefined): string => ref?.slice("refs/heads/".length) ?? "HEAD"
@@ -178,8 +212,8 @@ function policyMissing(head: { readonly ref: string | undefined } | undefined): 
     ? {
         code: "ERR_POLICY_MISSING",
         message:
-          "there is no policy to judge it by, since HEAD of the receiving repository names no branch that is there",
-        hint: "whoever runs the repository can name the branch with: git symbolic-ref HEAD refs/heads/NAME, or a policy with: git config gitsign.policy FILE",
+          "there is no policy to judge it by, since the branch that HEAD of the receiving repository names is not there yet",
+        hint: "the first push has to come before the hook; whoever runs the repository can also name another branch with: git symbolic-ref HEAD refs/heads/NAME, or a policy with: git config gitsign.policy FILE",
       }
     : {
         code: "ERR_POLICY_MISSING",

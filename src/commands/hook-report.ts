@@ -4,9 +4,10 @@
  * @module
  */
 
+import { resignCommand } from "../audit/mend.ts"
 import type { RefRefusal, UpdateGroup } from "../audit/receive-plan.ts"
 import { type AuditedObject, type AuditResult, exitStatusOf } from "../audit/result.ts"
-import { ERROR_CODES, type ErrorCode } from "../errors.ts"
+import { ERROR_CODES } from "../errors.ts"
 import { printable, shellQuote } from "../formats/printable.ts"
 import type { RefUpdate } from "../git/ref-updates.ts"
 import { type HookTextOptions, hookText } from "../report/hook-text.ts"
@@ -31,11 +32,15 @@ const MAX_REFS = 20
 /** Refs for which it is found out what they lead to, so that the first that are refused can be told. */
 const MAX_LOOKED = 1000
 
+/** And this many objects are gone through for that: the time limit is over by then, and somebody waits. */
+const MAX_WORK = 5_000_000
+
 /** 0 when nothing is wrong; else the exit status of the worst: 1 not verified, 2 the policy, 3 not checked. */
 export function statusOfPush({ refusals, parts }: PushVerdict): number {
   const found = refusals.map(({ problem }): number => ERROR_CODES[problem.code].exit)
   found.push(...parts.map(({ result }) => exitStatusOf(result.totals)))
-  return [1, 2, 3].find((status) => found.includes(status)) ?? 0
+  // Whatever is refused for is never nothing.
+  return [1, 2, 3].find((status) => found.includes(status)) ?? (refusals.length > 0 ? 3 : 0)
 }
 
 /** Whether nothing is known to be wrong, and something could not be checked. */
@@ -75,11 +80,12 @@ function groupsText({ parts }: PushVerdict, outcome: NonNullable<HookTextOptions
   for (const { groups, result } of parts) {
     if (exitStatusOf(result.totals) === 0) continue
     const byId = new Map(result.objects.map((object) => [object.id, object]))
+    const most = Math.min(MAX_LOOKED, MAX_REFS + MAX_WORK / result.objects.length)
     const before = texts.length
     for (const group of groups) {
       for (const update of group.updates) {
         refs++
-        if (texts.length >= MAX_REFS || looked >= MAX_LOOKED) continue
+        if (texts.length >= MAX_REFS || looked >= most) continue
         looked++
         const part = resultFor(update, group, byId, result)
         // What people should know about all of it is told once.
@@ -88,7 +94,7 @@ function groupsText({ parts }: PushVerdict, outcome: NonNullable<HookTextOptions
       }
     }
     // What is wrong is always told, also where no ref was found that leads to it.
-    if (texts.length === before && looked < MAX_LOOKED) texts.push(hookText(result, { ref: "this push", outcome }))
+    if (texts.length === before && texts.length < MAX_REFS) texts.push(hookText(result, { ref: "this push", outcome }))
   }
   if (looked < refs) texts.push(`gitsign: ${refs - looked} more refs were verified and are not told one by one\n`)
   return texts.join("")
@@ -129,29 +135,14 @@ function reachedFrom(
 const concerns = ({ judgement }: AuditedObject, { rules }: UpdateGroup): boolean =>
   judgement?.refusedBy === undefined || rules.includes(judgement.refusedBy)
 
-/** What no signature of whoever pushes mends. */
-const BEYOND_SIGNING: ReadonlySet<ErrorCode> = new Set([
-  "ERR_NO_RULE",
-  "ERR_POLICY_CHANGE",
-  "ERR_MERGE_CHANGES",
-  "ERR_TAG_NAME",
-  "ERR_TAG_TARGET",
-  "ERR_REPLACED",
-  "ERR_DAMAGED",
-])
-
-/** The command that mends what is bad on one ref, on the pusher's side, where the branch most likely has the same name. */
+/** The command that mends what is bad on one ref, on the pusher's side, where the branch is most likely the one that is checked out. */
 function mendOf({ ref }: RefUpdate, objects: readonly AuditedObject[]): string | undefined {
   const bad = objects.filter(({ verdict }) => verdict === "bad")
-  const oldest = bad.at(-1)
-  if (oldest === undefined || bad.some(({ problem }) => problem && BEYOND_SIGNING.has(problem.code))) return undefined
-  if (ref.startsWith("refs/tags/")) {
-    const name = ref.slice("refs/tags/".length)
-    return `git tag -s -f ${shellQuote(name)} ${shellQuote(`${name}^{}`)}, and push it again`
+  if (ref.startsWith("refs/tags/") && bad.every(({ problem }) => problem?.code === "ERR_NOT_SIGNED")) {
+    const name = shellQuote(ref.slice("refs/tags/".length))
+    const target = shellQuote(`${ref.slice("refs/tags/".length)}^{}`)
+    return bad.length === 0 ? undefined : `git tag -s -f -m ${name} ${name} ${target} && git push origin ${name}`
   }
-  if (!ref.startsWith("refs/heads/") || bad.some(({ type }) => type !== "commit")) return undefined
-  const branch = shellQuote(ref.slice("refs/heads/".length))
-  const id = oldest.id.slice(0, 12)
-  const range = oldest.parents.length === 0 ? `--root ${branch}` : `${id}^..${branch}`
-  return `gitsign resign ${range} && git push`
+  const resign = ref.startsWith("refs/heads/") ? resignCommand(objects, { branch: "", published: false }) : undefined
+  return resign && `${resign} && git push`
 }

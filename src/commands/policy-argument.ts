@@ -10,8 +10,10 @@ import { POLICY_PATHS, type PolicyPlace } from "../audit/policy-place.ts"
 import { type LoadedPolicy, loadPolicy, openPolicy, openPolicyAt, splitRevision } from "../audit/policy-source.ts"
 import { GitsignError } from "../errors.ts"
 import { runGit } from "../git/run.ts"
+import { type Example, parseExamples } from "../policy/example-entries.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
+import { checkRepository, notInRepository } from "./repository.ts"
 import { loadConfig } from "./settings.ts"
 
 /** What the argument of every verb may be, for its help. */
@@ -29,11 +31,14 @@ export interface FormatOption {
  * Opens the policy that is named. Nothing named: what `gitsign.policy` says, else the file in the work tree, else that of HEAD.
  * A name that ends in `.yaml` or `.yml`, or begins with `/` or `.`, is a file; any other without a colon is a revision.
  *
- * @throws ERR_POLICY_MISSING when there is none, and as `readPolicy` and `readPolicyAt`
+ * @throws ERR_POLICY_MISSING when there is none, ERR_GIT outside of a repository, and as `readPolicy` and `readPolicyAt`
  */
 export async function openNamed(io: CommandIo, messages: Messages, name: string | undefined): Promise<PolicyPlace> {
   if (name === undefined) return openInForce(io, messages)
-  if (splitRevision(name) !== undefined || isFileName(name)) return openPolicy(io, io.cwd, name)
+  const isInCommit = splitRevision(name) !== undefined
+  if (!isInCommit && isFileName(name)) return openPolicy(io, io.cwd, name)
+  await checkRepository(io)
+  if (isInCommit) return openPolicy(io, io.cwd, name)
   const place = await openPolicyAt(io, name, name)
   if (place !== undefined) return place
   throw new GitsignError("ERR_POLICY_MISSING", `${name} holds neither ${POLICY_PATHS.join(" nor ")}`)
@@ -67,7 +72,7 @@ export async function topOf(io: CommandIo): Promise<string | undefined> {
   const [inside = "", up = ""] = stdout.toString("utf8").split("\n")
   if (inside === "true") return resolve(io.cwd, up)
   if (status === 0 || inside === "false") return undefined
-  throw new GitsignError("ERR_GIT", stderr, { hint: "run it in a repository, or name a file" })
+  throw notInRepository(stderr)
 }
 
 /**
@@ -87,6 +92,20 @@ export async function loadNamed(io: CommandIo, messages: Messages, name: string 
 /** Which file of examples belongs to a policy: `policy.test.yaml` beside `policy.yaml`. */
 export const examplesNameOf = (source: string): string =>
   `${basename(source.replace(/^.*:/s, "")).replace(/\.ya?ml$/i, "")}.test.yaml`
+
+/**
+ * The examples in the file beside a policy, and what that file is called; undefined where there is none.
+ *
+ * @throws ERR_POLICY, ERR_POLICY_LIMIT, ERR_POLICY_FILE
+ */
+export async function examplesBeside(
+  place: PolicyPlace,
+): Promise<{ readonly source: string; readonly examples: readonly Example[] } | undefined> {
+  const beside = examplesNameOf(place.source)
+  const text = await place.beside(beside)
+  const source = place.source.replace(/[^/:]*$/, beside)
+  return text && { source, examples: parseExamples(text, source) }
+}
 
 /** A short name of a ref is that of a branch, as in the policy's own examples. */
 export const fullRefName = (name: string): string => (name.startsWith("refs/") ? name : `refs/heads/${name}`)

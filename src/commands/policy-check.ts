@@ -6,13 +6,14 @@
 
 import type { PolicyPlace } from "../audit/policy-place.ts"
 import { type LoadedPolicy, loadPolicy } from "../audit/policy-source.ts"
-import { type GitsignError, isGitsignError } from "../errors.ts"
+import { GitsignError, isGitsignError } from "../errors.ts"
 import { jsonText, printable } from "../formats/printable.ts"
 import { feedGit, isShallow } from "../git/revisions.ts"
 import type { PolicyWarning } from "../policy/model.ts"
+import { readYaml } from "../policy/yaml.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { type FormatOption, openNamed, policyDocument, SCHEMA_VERSION } from "./policy-argument.ts"
+import { examplesBeside, type FormatOption, openNamed, policyDocument, SCHEMA_VERSION } from "./policy-argument.ts"
 
 /** What the verb is given. */
 export interface CheckOptions extends FormatOption {
@@ -23,7 +24,7 @@ export interface CheckOptions extends FormatOption {
  * Prints the warnings of a policy and returns the exit status: 1 with `strict` when there is one, else 0. In JSON a broken policy
  * is a document too.
  *
- * @throws whatever makes the policy unusable
+ * @throws whatever makes the policy, or the examples beside it, unusable
  */
 export async function checkPolicy(
   io: CommandIo,
@@ -35,7 +36,7 @@ export async function checkPolicy(
   const loaded = await loadedOr(place, (error) => {
     if (options.format === "json") io.stdout(jsonText(documentOf(place.source, undefined, error, [])))
   })
-  const warnings = [...loaded.compiled.policy.warnings, ...(await absentCommits(io, loaded))]
+  const warnings = [...loaded.compiled.policy.warnings, ...(await absentCommits(io, place.text, loaded))]
   warnings.sort((a, b) => a.line - b.line)
   if (options.format === "json") io.stdout(jsonText(documentOf(loaded.source, loaded, undefined, warnings)))
   else io.stdout(textOf(loaded, warnings))
@@ -67,21 +68,42 @@ const sizeOf = ({ compiled: { policy }, examples }: LoadedPolicy) => ({
 })
 
 async function loadedOr(place: PolicyPlace, onBroken: (error: GitsignError) => void): Promise<LoadedPolicy> {
+  let isExamples = false
   try {
-    return await loadPolicy(place)
+    const loaded = await loadPolicy(place)
+    isExamples = true
+    const beside = await examplesBeside(place)
+    return beside === undefined ? loaded : { ...loaded, examples: [...loaded.examples, ...beside.examples] }
   } catch (error) {
-    if (isGitsignError(error) && error.exitStatus === 2) onBroken(error)
-    throw error
+    if (!isGitsignError(error) || error.exitStatus !== 2) throw error
+    const told = withExample(error, isExamples ? EXAMPLES_IN_A_LINE : POLICY_IN_A_LINE)
+    onBroken(told)
+    throw told
   } finally {
     await place.close()
   }
 }
 
+const SIGNER_IN_A_LINE = "{ issuer: 'https://accounts.google.com', subject: alice@example.com }"
+const POLICY_IN_A_LINE = `{ version: 1, signers: { us: [${SIGNER_IN_A_LINE}] }, rules: [{ name: main, branches: [main], signers: [us] }] }`
+const EXAMPLES_IN_A_LINE = `{ examples: [{ signer: ${SIGNER_IN_A_LINE}, branch: main, expect: allowed }] }`
+
+/** The hint of the table is at this very verb: a file that is in order says more. */
+function withExample(error: GitsignError, example: string): GitsignError {
+  const { code, message, cause } = error
+  if (code !== "ERR_POLICY" || error.hint !== new GitsignError(code, "").hint) return error
+  return new GitsignError(code, message, { cause, hint: `a whole file in one line: ${example}` })
+}
+
 /** Exempted commits, and the one of `since:`, that this repository does not have: most likely mistyped. */
-async function absentCommits(io: CommandIo, { compiled: { policy } }: LoadedPolicy): Promise<PolicyWarning[]> {
+async function absentCommits(
+  io: CommandIo,
+  text: Uint8Array,
+  { compiled: { policy } }: LoadedPolicy,
+): Promise<PolicyWarning[]> {
   const named = policy.exemptions.map(({ id, line }) => ({ id, line, what: "exempted" }))
   if (policy.since !== undefined && "commit" in policy.since) {
-    named.unshift({ id: policy.since.commit, line: 0, what: "named by since" })
+    named.unshift({ id: policy.since.commit, line: lineOfSince(text, policy.source), what: "named by since" })
   }
   if (named.length === 0) return []
   const asked = named.map(({ id }) => `${id}\n`).join("")
@@ -93,6 +115,11 @@ async function absentCommits(io: CommandIo, { compiled: { policy } }: LoadedPoli
     if (types[index] === "commit" || types[index] === "tag") return []
     return [{ id: "unknown-commit", line, message: `${id.slice(0, 12)}, ${what}, is no commit of this repository` }]
   })
+}
+
+function lineOfSince(text: Uint8Array, source: string): number {
+  const root = readYaml(text, source)
+  return (root.kind === "map" ? root.members.get("since")?.line : undefined) ?? 0
 }
 
 function textOf(loaded: LoadedPolicy, warnings: readonly PolicyWarning[]): string {

@@ -22,6 +22,7 @@ import { type FormatOption, topOf } from "./policy-argument.ts"
 import { counted, type History, proposalDocument, proposalText, type Trial } from "./policy-init-text.ts"
 import { policyFileFor, writePolicy } from "./policy-write.ts"
 import { startProgress } from "./progress.ts"
+import { checkRepository } from "./repository.ts"
 import { loadConfig } from "./settings.ts"
 
 /** What the verb is given. */
@@ -38,6 +39,7 @@ export interface InitOptions extends FormatOption {
  * @throws ERR_NOT_SIGNED when nobody has signed yet; ERR_USAGE when there is a policy already and it is not to be replaced; ERR_GIT
  */
 export async function proposeFromHistory(io: CommandIo, messages: Messages, options: InitOptions): Promise<number> {
+  await checkRepository(io)
   const file = options.write ? policyFileFor(await topOf(io), options.force === true) : undefined
   const config = await loadConfig(io, messages)
   // Who may change a policy is no question before there is one.

@@ -11,12 +11,25 @@ import { type Example, parseExamples } from "../policy/example-entries.ts"
 import { type ExampleResult, runExamples } from "../policy/examples.ts"
 import { type CommandIo, readInput } from "./io.ts"
 import type { Messages } from "./messages.ts"
-import { examplesNameOf, type FormatOption, openNamed, policyDocument, SCHEMA_VERSION } from "./policy-argument.ts"
+import {
+  examplesBeside,
+  examplesNameOf,
+  type FormatOption,
+  openNamed,
+  policyDocument,
+  SCHEMA_VERSION,
+} from "./policy-argument.ts"
 
 /** What the verb is given. */
 export interface TestOptions extends FormatOption {
   readonly examples?: string
 }
+
+/** A whole file of examples. */
+const EXAMPLE = `examples:
+  - { signer: { issuer: 'https://accounts.google.com', subject: alice@example.com }, branch: main, expect: allowed }
+  - { signer: { issuer: 'https://accounts.google.com', subject: eve@example.com }, branch: main, expect: ERR_IDENTITY }
+`
 
 /** Examples and where they are. */
 interface Examples {
@@ -41,8 +54,9 @@ export async function testPolicy(
     runExamples(loaded.compiled, examples).map((result) => ({ source, ...result })),
   )
   if (results.length === 0) {
+    messages.write(EXAMPLE)
     throw new GitsignError("ERR_POLICY", `${loaded.source} has no examples to test`, {
-      hint: `write some into ${examplesNameOf(loaded.source)} beside it; docs/policy.md tells how`,
+      hint: `write some, such as these three lines, into ${examplesNameOf(loaded.source)} beside it`,
     })
   }
   const failed = results.filter(({ passed }) => !passed).length
@@ -62,11 +76,9 @@ async function examplesOf(
   const place = await openNamed(io, messages, name)
   try {
     const loaded = await loadPolicy(place)
-    const beside = examplesNameOf(place.source)
-    const text = await place.beside(beside)
     const sets: Examples[] = [{ source: place.source, examples: loaded.examples }]
-    const source = place.source.replace(/[^/:]*$/, beside)
-    if (text !== undefined) sets.push({ source, examples: parseExamples(text, source) })
+    const beside = await examplesBeside(place)
+    if (beside !== undefined) sets.push(beside)
     if (file !== undefined) sets.push({ source: file, examples: parseExamples(readInput(io, file), file) })
     return { loaded, sets }
   } finally {

@@ -6,12 +6,14 @@
 
 import { audit } from "../audit/audit.ts"
 import { type PolicyInForce, readPolicyAt } from "../audit/policy-source.ts"
-import type { Problem } from "../audit/result.ts"
+import type { AuditedObject, Problem } from "../audit/result.ts"
+import { rulesOf } from "../audit/rules.ts"
 import type { Config } from "../config.ts"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, isGitsignError } from "../errors.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
 import type { CommandIo } from "./io.ts"
 import { startProgress } from "./progress.ts"
+import type { Resigned } from "./resign-run.ts"
 import type { ResignTarget } from "./resign-target.ts"
 
 /**
@@ -25,25 +27,9 @@ export async function findProblems(
   io: CommandIo,
   config: Config,
   target: ResignTarget,
+  policy: PolicyInForce | undefined,
 ): Promise<ReadonlyMap<string, Problem>> {
-  const policy = await policyFor(io, config, target)
-  const progress = startProgress("verifying")
-  const { objects } = await audit(
-    io,
-    [
-      {
-        name: target.asked,
-        ref: target.ref === "HEAD" ? undefined : target.ref,
-        include: [target.tip],
-        exclude: target.base === undefined ? [] : [target.base],
-        walk: true,
-        policy,
-        // As a server sees them to which they are pushed.
-        fresh: true,
-      },
-    ],
-    { ...(await auditOptionsOf(io, config)), anyIdentity: policy === undefined, progress: progress.show },
-  ).finally(progress.end)
+  const objects = await auditUpTo(target.tip, io, config, target, policy)
   const problems = new Map<string, Problem>()
   for (const { id, verdict, problem } of objects) {
     if (verdict === "ok" || problem === undefined) continue
@@ -57,8 +43,81 @@ export async function findProblems(
   return problems
 }
 
-/** The policy from before the change; of a whole history, which has no before, its last one. */
-const policyFor = async (
+/**
+ * What the policy says against the signer of the new commits, in a sentence; undefined when it accepts them, or there is none. It is not
+ * known before they are signed, and not an error then: what was asked for was done.
+ */
+export async function refusalOfNew(
+  io: CommandIo,
+  config: Config,
+  target: ResignTarget,
+  policy: PolicyInForce | undefined,
+  { rewritten }: Pick<Resigned, "rewritten">,
+): Promise<string | undefined> {
+  const tip = rewritten.get(target.tip)
+  if (policy === undefined || tip === undefined) return undefined
+  const made = new Set(rewritten.values())
+  try {
+    const objects = await auditUpTo(tip, io, config, target, policy)
+    const refused = objects.filter(({ id, notAllowed }) => notAllowed && made.has(id))
+    const problem = refused.at(-1)?.problem
+    if (problem === undefined) return undefined
+    const which = made.size === 1 ? "the new commit" : `${refused.length} of the ${made.size} new commits`
+    return `${which} would be refused by ${policy.source}: ${problem.message} [${problem.code}]`
+  } catch (error) {
+    if (!isGitsignError(error)) throw error
+    return `whether ${policy.source} accepts the new commits is not known: ${error.message} [${error.code}]`
+  }
+}
+
+/**
+ * Refuses to sign for a branch that the policy has no rule for, where that alone is reason enough to refuse whatever is signed.
+ *
+ * @throws ERR_NO_RULE
+ */
+export function checkBranchHasRule(policy: PolicyInForce | undefined, target: ResignTarget): void {
+  if (policy === undefined) return
+  const { compiled } = policy
+  const facts = {
+    type: "commit",
+    id: target.tip,
+    committerEmail: "",
+    parents: [],
+    paths: undefined,
+    cleanMerge: undefined,
+  } as const
+  // Where no rule counts, it does not matter who asks.
+  const nobody = { scheme: "ssh", fingerprints: [], principals: [] } as const
+  const { refusal } = compiled.judge(facts, rulesOf(compiled, "commit", refOf(target)), nobody)
+  if (refusal?.code !== "ERR_NO_RULE") return
+  const { code, message, hint } = refusal
+  throw new GitsignError(code, message, hint === undefined ? {} : { hint })
+}
+
+const refOf = ({ ref }: ResignTarget): string | undefined => (ref === "HEAD" ? undefined : ref)
+
+async function auditUpTo(
+  tip: string,
+  io: CommandIo,
+  config: Config,
+  target: ResignTarget,
+  policy: PolicyInForce | undefined,
+): Promise<readonly AuditedObject[]> {
+  const by = { ...(await auditOptionsOf(io, config)), anyIdentity: policy === undefined }
+  const exclude = target.base === undefined ? [] : [target.base]
+  // Fresh: as a server sees them to which they are pushed.
+  const asked = { name: target.asked, ref: refOf(target), include: [tip], exclude, walk: true, policy, fresh: true }
+  const progress = startProgress("verifying")
+  const { objects } = await audit(io, [asked], { ...by, progress: progress.show }).finally(progress.end)
+  return objects
+}
+
+/**
+ * The policy from before the change; of a whole history, which has no before, its last one.
+ *
+ * @throws ERR_POLICY and its kin when there is one that cannot be read
+ */
+export const policyFor = async (
   io: CommandIo,
   config: Config,
   { base, tip, label }: ResignTarget,

@@ -34,6 +34,8 @@ export interface ResignPlan {
   /** Those that become others, parents before their children. */
   readonly commits: readonly PlannedCommit[]
   readonly leading: LeadingRefs
+  /** How many of the others have no signature at all: what judges them accepts them all the same. */
+  readonly unsigned: number
   /** How many of the commits a remote has already. */
   readonly published: number
 }
@@ -49,24 +51,26 @@ export interface Finding {
  * stays as it is.
  *
  * @param findingOf asked for each commit of the range; undefined: it is in order
- * @param force whether commits that a remote has may become others
+ * @param forced the command that takes also what a remote has, for the hint; undefined: this is it
  * @throws ERR_PUBLISHED; ERR_SHALLOW when the history to be changed ends in the middle; ERR_RESIGN when git shows other commits there
  */
 export async function planResign(
   context: GitContext,
   target: ResignTarget,
   findingOf: (id: string) => Finding | undefined,
-  force: boolean,
+  forced: string | undefined,
 ): Promise<ResignPlan> {
   const { tip, base } = target
   const ids = (await walkCommits(context, [tip], base === undefined ? [] : [base])).reverse()
-  const commits = await commitsToChange(context, ids, findingOf)
+  const { commits, unsigned } = await commitsToChange(context, ids, findingOf)
   const changed = new Set(commits.map(({ id }) => id))
   await refuseDisguised(context, new Set(ids), changed)
   const { published, ref } = await publishedAmong(context, target, changed)
-  if (published > 0 && !force) {
+  if (published > 0 && forced !== undefined) {
     const where = ref === undefined ? "on a remote" : `in ${ref}`
-    throw new GitsignError("ERR_PUBLISHED", `${published} of the ${count(changed.size)} to sign are ${where} already`)
+    throw new GitsignError("ERR_PUBLISHED", `${publishedText(published, changed.size)} ${where} already`, {
+      hint: `others may have them already; sign them all the same with: ${forced}`,
+    })
   }
   const roots = commits.filter(({ summary }) => !summary.parents.some((parent) => changed.has(parent)))
   const leading = await findLeadingRefs(
@@ -74,7 +78,12 @@ export async function planResign(
     changed,
     roots.map(({ id }) => id),
   )
-  return { target, total: ids.length, commits, leading: without(leading, target.ref), published }
+  return { target, total: ids.length, commits, leading: without(leading, target.ref), unsigned, published }
+}
+
+function publishedText(published: number, all: number): string {
+  if (published === all) return all === 1 ? "the commit to sign is" : `all ${all} commits to sign are`
+  return `${published} of the ${count(all)} to sign ${published === 1 ? "is" : "are"}`
 }
 
 /** `1 commit`, `12 commits`. */
@@ -84,19 +93,29 @@ async function commitsToChange(
   context: GitContext,
   ids: readonly string[],
   findingOf: (id: string) => Finding | undefined,
-): Promise<PlannedCommit[]> {
+): Promise<Pick<ResignPlan, "commits" | "unsigned">> {
   const changed = new Set<string>()
+  let unsigned = 0
   const commits: PlannedCommit[] = []
   for await (const { id, raw } of readObjects(context, ids)) {
     const summary = summarizeObject(raw)
     const finding = findingOf(id)
     const follows = summary.parents.some((parent) => changed.has(parent))
-    if (finding === undefined && !follows) continue
+    if (finding === undefined && !follows) {
+      if (!isSigned(raw)) unsigned++
+      continue
+    }
     changed.add(id)
     const reason = finding?.message ?? "comes after a commit that changes"
     commits.push({ id, raw, summary, reason, code: finding?.code, losesSignature: finding === undefined })
   }
-  return commits
+  return { commits, unsigned }
+}
+
+/** Whether a commit has a signature of either object format in its headers, whatever it is worth. */
+function isSigned(raw: Uint8Array): boolean {
+  const headers = Buffer.from(raw).toString("latin1").split("\n\n", 1)[0] ?? ""
+  return /^gpgsig(-sha256)? /m.test(headers)
 }
 
 async function refuseDisguised(

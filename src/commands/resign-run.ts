@@ -19,6 +19,7 @@ import { count, type PlannedCommit, type ResignPlan } from "./resign-plan.ts"
 import { type Move, readRecords, recordUpdates } from "./resign-record.ts"
 import { createCommitSigner } from "./resign-sign.ts"
 import { checkBranchIsFree } from "./resign-target.ts"
+import { vouchText } from "./resign-text.ts"
 
 /** What has become of the commits. */
 export interface Resigned {
@@ -99,13 +100,16 @@ async function signAll(
         made.logged++
       },
     })
-    for (const { id, raw, summary } of commits) {
+    for (const [index, { id, raw, summary }] of commits.entries()) {
       const payload = payloadOf(id, raw, objectFormat, made.rewritten)
       const { armored, signer } = await sign(payload, summary.committer)
       // Written at once: a question about the next one shows what it changes.
       made.rewritten.set(id, await writeCommit(io, signedCommit(payload, armored, objectFormat), objectFormat))
       if (!made.signers.some(({ identity, issuer }) => identity === signer.identity && issuer === signer.issuer)) {
         made.signers.push(signer)
+        // Only now is it known who signs; the rest of the commits are that person's.
+        const vouched = vouchText(commits.slice(index), signer)
+        if (vouched !== undefined) messages.say(vouched)
       }
       progress.show(made.rewritten.size, commits.length)
     }

@@ -8,9 +8,10 @@ import { GitsignError } from "../errors.ts"
 import type { ObjectFormat } from "../formats/git-object.ts"
 import { shellQuote } from "../formats/printable.ts"
 import { readOneObject } from "../git/objects.ts"
-import { currentBranch, resolveRevision, tryResolve } from "../git/revisions.ts"
+import { currentBranch, resolveRevision, tryResolve, walkCommits } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
 import { findBranchUse } from "../git/worktrees.ts"
+import { checkRepository } from "./repository.ts"
 
 /** The branch that is moved. */
 export interface ResignBranch {
@@ -74,12 +75,28 @@ export async function resolveTarget(
   return { ...branch, base: await resolveBase(context, from, branch), asked: `${from}..${branch.label}` }
 }
 
+/** The error for a range without a commit; its hint names the branch that is checked out, where that has some. */
+export async function emptyRange(context: GitContext, target: ResignTarget): Promise<GitsignError> {
+  const message = `there are no commits in ${target.asked}`
+  const from = target.asked.slice(0, -target.label.length)
+  const current = await resolveBranch(context, "HEAD").catch(() => undefined)
+  const exclude = target.base === undefined ? [] : [target.base]
+  const found =
+    current === undefined || current.ref === target.ref ? [] : await walkCommits(context, [current.tip], exclude)
+  if (current === undefined || found.length === 0) {
+    return usage(message, "name the commit before the first one to sign, and the branch that has them: A..BRANCH")
+  }
+  const has = `${current.label}, where you are, has ${found.length === 1 ? "one" : found.length}`
+  return usage(message, `${has}: gitsign resign ${shellQuote(`${from}${current.label}`)}`)
+}
+
 /**
  * The branch that a name stands for.
  *
- * @throws ERR_USAGE when it is no branch of this repository; ERR_GIT when there is nothing of that name
+ * @throws ERR_USAGE when it is no branch of this repository; ERR_GIT when there is nothing of that name, and outside of a repository
  */
 export async function resolveBranch(context: GitContext, name: string): Promise<ResignBranch> {
+  await checkRepository(context)
   const ref =
     name === "HEAD" || name === "@" ? ((await currentBranch(context)) ?? "HEAD") : await namedBranch(context, name)
   const tip = await tryResolve(context, `${ref}^{commit}`)

@@ -5,6 +5,7 @@
  */
 
 import { shellQuote } from "../formats/printable.ts"
+import type { Signer } from "../formats/signer.ts"
 import { count, type PlannedCommit, type ResignPlan } from "./resign-plan.ts"
 import type { Resigned } from "./resign-run.ts"
 import { labelOf } from "./resign-target.ts"
@@ -20,10 +21,16 @@ const MAX_NAME = 24
 const cut = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1)}…`)
 
 /** What is told where nothing has to be done. */
-export function nothingText({ target, total }: ResignPlan): string {
-  if (total === 0) return `there are no commits in ${target.asked}\n`
-  return `nothing to do: ${total === 1 ? "the commit" : `all ${total} commits`} of ${target.asked} ${total === 1 ? "is" : "are"} in order\n`
+export function nothingText({ target, total, unsigned }: ResignPlan): string {
+  const nothing = `nothing to do: ${total === 1 ? "the commit" : `all ${total} commits`} of ${target.asked} ${total === 1 ? "is" : "are"} in order`
+  if (unsigned === 0) return `${nothing}\n`
+  const accepted =
+    total === 1 ? "it is accepted although it is not signed" : `${unsigned} of them ${acceptedText(unsigned)}`
+  return `${nothing}; ${accepted} (sign all of them with --all)\n`
 }
+
+const acceptedText = (unsigned: number): string =>
+  unsigned === 1 ? "is accepted although it is not signed" : "are accepted although they are not signed"
 
 /** The plan, a line for each commit. */
 export function planText({ target, total, commits }: ResignPlan): string {
@@ -51,20 +58,13 @@ export function doneText({ target, commits, total }: ResignPlan, { moves, signer
 }
 
 /**
- * What else there is to know, a sentence each: whose commits they are, what was lost, what still points to the old ones.
+ * What else there is to know, a sentence each: what was lost, what still points to the old ones.
  *
- * @param email the address of whoever signs; undefined when it is not known
  * @param moved the other branches that are moved along
  */
-export function planNotes(plan: ResignPlan, email: string | undefined, moved: readonly string[]): string[] {
+export function planNotes(plan: ResignPlan, moved: readonly string[]): string[] {
   const { commits, leading, published } = plan
   const notes: string[] = []
-  const others = commits.filter(({ summary }) => summary.author.email !== email).length
-  if (email !== undefined && others > 0) {
-    notes.push(
-      `${count(others)} by other authors: your signature says that you vouch for ${others === 1 ? "it" : "them"}`,
-    )
-  }
   const lost = commits.filter(({ losesSignature }) => losesSignature).length
   if (lost > 0) {
     notes.push(`${count(lost)} had a good signature, which yours replaces, since a commit before changes`)
@@ -83,6 +83,19 @@ export function planNotes(plan: ResignPlan, email: string | undefined, moved: re
     notes.push(`these branches go on from the old commits, and stay: ${names(leading.descendants)}`)
   }
   return notes
+}
+
+/** Whose commits a signer vouches for beside their own, by the names in the certificate; undefined when all are their own. */
+export function vouchText(
+  commits: readonly PlannedCommit[],
+  { identities }: Pick<Signer, "identities">,
+): string | undefined {
+  const others = commits.filter(
+    ({ summary: { author } }) =>
+      !identities.some(({ type, value }) => value === (type === "email" ? author.email : author.name)),
+  ).length
+  if (others === 0) return undefined
+  return `${count(others)} by other authors: your signature says that you vouch for ${others === 1 ? "it" : "them"}`
 }
 
 /** How many commits hold a tag of one of the others (git-merge(1) keeps it in a `mergetag` header). */

@@ -42,9 +42,12 @@ export async function undoResign(
   await checkBranchIsFree(io, branch.ref)
   const { ids, ref } = await publishedCommits(io, move.after, move.before)
   if (ids.size > 0 && !options.force) {
-    const message = `${count(ids.size)} signed again are ${ref === undefined ? "on a remote" : `in ${ref}`} already`
+    const is = ids.size === 1 ? "is" : "are"
+    const message = `${count(ids.size)} signed again ${is} ${ref === undefined ? "on a remote" : `in ${ref}`} already`
+    const dry = options.dryRun ? " --dry-run" : ""
+    const forced = `gitsign resign --undo${dry} --force${name === undefined ? "" : ` ${shellQuote(name)}`}`
     throw new GitsignError("ERR_PUBLISHED", message, {
-      hint: "others may have them already; go back all the same with: gitsign resign --undo --force",
+      hint: `others may have them already; go back all the same with: ${forced}`,
     })
   }
   const moves = await movable(io, messages, record.moves)

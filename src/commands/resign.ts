@@ -5,7 +5,8 @@
  */
 
 import { Command, Option } from "commander"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, isGitsignError } from "../errors.ts"
+import { shellQuote } from "../formats/printable.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -50,21 +51,28 @@ async function resign(
     const { undoResign } = await import("./resign-undo.ts")
     return undoResign(io, messages, range, options)
   }
-  const { checkBranchIsFree, labelOf, resolveTarget } = await import("./resign-target.ts")
+  const { checkBranchIsFree, emptyRange, labelOf, resolveTarget } = await import("./resign-target.ts")
   const { doneText, nothingText, planNotes, planText } = await import("./resign-text.ts")
   const target = await resolveTarget(io, range, options.root === true)
   await checkBranchIsFree(io, target.ref)
   const { loadConfig } = await import("./settings.ts")
   const config = await loadConfig(io, messages)
+  const { checkBranchHasRule, findProblems, policyFor, refusalOfNew } = await import("./resign-judge.ts")
+  // Whoever asks for all commits may be about to mend the policy.
+  const policy = await policyFor(io, config, target).catch((error: unknown) => {
+    if (options.all && isGitsignError(error)) return undefined
+    throw error
+  })
   const plan = await makePlan()
   const { commits, leading } = plan
+  if (plan.total === 0) throw await emptyRange(io, target)
   if (commits.length === 0) return io.stdout(nothingText(plan))
+  checkBranchHasRule(policy, target)
   if (config.matchCommitter) checkCommitters()
   const branches = options.updateRefs ? leading.branches : []
   for (const { ref } of branches) await checkBranchIsFree(io, ref)
   const notes = planNotes(
     plan,
-    config.committer.email,
     branches.map(({ ref }) => ref),
   )
   if (options.dryRun) {
@@ -76,14 +84,16 @@ async function resign(
   const { runResign } = await import("./resign-run.ts")
   const resigned = await runResign(plan, branches, { io, messages, config })
   io.stdout(doneText(plan, resigned))
+  const refusal = await refusalOfNew(io, config, target, policy, resigned)
+  if (refusal !== undefined) messages.say(`warning: ${refusal}`)
   messages.say("hint: take it back with: gitsign resign --undo")
 
   async function makePlan() {
     const { planResign } = await import("./resign-plan.ts")
-    if (options.all) return planResign(io, target, () => ({ message: "asked for" }), options.force === true)
-    const { findProblems } = await import("./resign-judge.ts")
-    const problems = await findProblems(io, config, target)
-    return planResign(io, target, (id) => problems.get(id), options.force === true)
+    const forced = options.force ? undefined : forcedCommand(range, options)
+    if (options.all) return planResign(io, target, () => ({ message: "asked for" }), forced)
+    const problems = await findProblems(io, config, target, policy)
+    return planResign(io, target, (id) => problems.get(id), forced)
   }
 
   /** Told before the login, and again from the certificate. */
@@ -98,4 +108,16 @@ async function resign(
       { hint: "have that person sign it, or make the commits your own with: git rebase --force-rebase -S" },
     )
   }
+}
+
+/** The same command with `--force`, to be pasted. */
+function forcedCommand(range: string | undefined, { root, all, updateRefs, dryRun }: ResignOptions): string {
+  const flags = [
+    ...(root ? ["--root"] : []),
+    ...(all ? ["--all"] : []),
+    ...(updateRefs ? ["--update-refs"] : []),
+    ...(dryRun ? ["--dry-run"] : []),
+    "--force",
+  ]
+  return ["gitsign resign", ...flags, ...(range === undefined ? [] : [shellQuote(range)])].join(" ")
 }

@@ -51,10 +51,17 @@ export async function targetsOf(io: CommandIo, asked: AskedFor, withTags: boolea
   const head = await currentBranch(io)
   return targets.map((target) => ({
     ...target,
+    mendable: mendableOf(target.ref, head),
     // Every exclusion counts for every walk, as in git.
     exclude: target.walk ? [...new Set([...target.exclude, ...excluded])] : [],
     ref: isTag(target) ? target.ref : (asked.ref ?? branchOf(target.ref) ?? head),
   }))
+}
+
+/** A local branch can be signed again; what is named otherwise, nobody knows whose it is. */
+function mendableOf(ref: string | undefined, head: string | undefined): OpenTarget["mendable"] {
+  if (!ref?.startsWith("refs/heads/")) return undefined
+  return { branch: ref === head ? "" : ref.slice("refs/heads/".length), published: false }
 }
 
 /** Whether a target is a tag by its name; what a tag leads to are commits like others, and on no branch. */
@@ -210,12 +217,39 @@ export async function withPoliciesBefore(io: CommandIo, targets: readonly OpenTa
     )
   })
   const found = await readPoliciesAt(io, bases)
-  return targets.map(({ base: _, baseName: __, ...target }, index) => {
+  const judged: AuditTarget[] = []
+  for (const [index, { base: _, baseName: __, ...target }] of targets.entries()) {
     const policy = found[index]
     if (isGitsignError(policy)) throw policy
-    if (policy === undefined) throw noPolicy(bases[index]?.label ?? "")
-    return { ...target, policy }
-  })
+    if (policy === undefined) throw await noPolicy(io, bases[index]?.label ?? "")
+    judged.push({ ...target, policy })
+  }
+  return judged
+}
+
+/**
+ * Makes sure that what a change brings in leaves a policy that can be used: the next change will be judged by it.
+ *
+ * @throws what is wrong with the policy in it; ERR_POLICY_MISSING when the change takes it away
+ */
+export async function checkPoliciesAfter(io: CommandIo, targets: readonly AuditTarget[]): Promise<void> {
+  // Only where the policy of the repository counts, and a branch is what is asked about.
+  const changes = targets.filter(({ policy, walk }) => walk && policy !== undefined && policy.paths.length > 0)
+  const tips = changes.flatMap(({ include }) => include)
+  for (const after of await readPoliciesAt(
+    io,
+    tips.map((commit) => ({ commit, label: labelOf(commit) })),
+  )) {
+    if (isGitsignError(after)) throw after
+    if (after !== undefined) continue
+    throw new GitsignError(
+      "ERR_POLICY_MISSING",
+      "everything is signed as it should be, but the change takes the policy away",
+      {
+        hint: "leave .gitsign/policy.yaml there, or name another policy with gitsign.policy",
+      },
+    )
+  }
 }
 
 /** Whether a policy is there from before a single revision; a first commit has no before. */
@@ -226,7 +260,10 @@ export async function policyBefore(io: CommandIo, base: string): Promise<PolicyI
 
 const labelOf = (commit: string): string => commit.replace(/^([0-9a-f]{12})[0-9a-f]+/, "$1")
 
-const noPolicy = (where: string): GitsignError =>
-  new GitsignError("ERR_POLICY_MISSING", `nobody has said whom to expect: there is no policy in ${where}`, {
-    hint: "propose one with: gitsign policy init; or say whom to expect with --certificate-identity and --certificate-oidc-issuer",
+async function noPolicy(io: CommandIo, where: string): Promise<GitsignError> {
+  const now = await readPolicyAt(io, "HEAD").catch(() => undefined)
+  const propose = "propose one with: gitsign policy init"
+  return new GitsignError("ERR_POLICY_MISSING", `nobody has said whom to expect: there is no policy in ${where}`, {
+    hint: `${now === undefined ? propose : "go by the one in HEAD with: --policy-ref HEAD"}; or say whom to expect with --certificate-identity and --certificate-oidc-issuer`,
   })
+}

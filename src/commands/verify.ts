@@ -22,7 +22,14 @@ import type { Messages } from "./messages.ts"
 import { loadConfig } from "./settings.ts"
 import { runAudit } from "./verify-audit.ts"
 import { authorizeOf, verifyObject } from "./verify-object.ts"
-import { type OpenTarget, policyBefore, targetsOf, withOnePolicy, withPoliciesBefore } from "./verify-question.ts"
+import {
+  checkPoliciesAfter,
+  type OpenTarget,
+  policyBefore,
+  targetsOf,
+  withOnePolicy,
+  withPoliciesBefore,
+} from "./verify-question.ts"
 
 /** The flags of `verify` as commander gives them. */
 interface RangeFlags extends Omit<VerifyFlags, "format"> {
@@ -143,7 +150,9 @@ async function verify(call: Call): Promise<number> {
     jobs: flags.jobs,
     asked: ci === undefined ? [...asked, ...(flags.all ? ["--all"] : [])] : open.map(({ name }) => name),
   }
-  return runAudit(call.io, call.messages, targets, options, output)
+  const status = await runAudit(call.io, call.messages, targets, options, output)
+  if (status === 0 && explicit === undefined && !output.warnOnly) await checkPoliciesAfter(call.io, targets)
+  return status
 }
 
 /** Whether a revision is one object, and not a range or a list. */
@@ -213,7 +222,8 @@ async function targetsOfCi(
     const place = needsPolicy && before !== undefined ? (await find(before)).id : undefined
     return [{ name: ref, ref, include: [tag.id], exclude: [], walk: false, fresh: true, base: place, baseName: base }]
   }
-  const target = { name, ref: fullRef(flags.ref) ?? ref, include: [id], walk: true, fresh: true }
+  const mendable = { branch: "", published: true }
+  const target = { name, ref: fullRef(flags.ref) ?? ref, include: [id], walk: true, fresh: true, mendable }
   if (before === undefined) return [{ ...target, exclude: [], base: undefined }]
   const known = await find(`${before}^{commit}`)
   return [{ ...target, exclude: [known.id], base: known.id }]

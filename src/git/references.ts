@@ -17,7 +17,7 @@ const MAX_LISTING = 256 * 1024 * 1024
  * remote-tracking branch, wherever fetch puts those, or from what maintenance has prefetched.
  *
  * @param base undefined: the whole history of `tip`
- * @returns their ids, and the name of one ref that has the oldest of them
+ * @returns their ids, and the full name of one ref that has the oldest of them, of one that stands for itself where there is one
  */
 export async function publishedCommits(
   context: GitContext,
@@ -48,9 +48,11 @@ async function remotePrefixes(context: GitContext): Promise<string[]> {
 }
 
 async function refWith(context: GitContext, id: string, prefixes: readonly string[]): Promise<string | undefined> {
-  const args = ["for-each-ref", "--count=1", "--format=%(refname:short)", `--contains=${id}`, ...prefixes]
-  const { status, stdout } = await runGit(context, args)
-  return status === 0 ? stdout.toString("utf8").trim() || undefined : undefined
+  const args = ["for-each-ref", "--format=%(refname) %(symref)", `--contains=${id}`, ...prefixes]
+  const { status, stdout } = await runGit(context, args, MAX_LISTING)
+  const lines = status === 0 ? stdout.toString("utf8").split("\n").filter(Boolean) : []
+  // `refs/remotes/origin/HEAD` says less than the branch that it stands for.
+  return (lines.find((line) => line.endsWith(" ")) ?? lines[0])?.split(" ", 1)[0]
 }
 
 /** What leads to some commits. Names are full; branches that only stand for another branch are left out. */

@@ -53,7 +53,8 @@ export async function updateRefs(
     if (size <= MAX_STDERR) chunks.push(chunk)
   })
   child.stdin.on("error", () => undefined)
-  child.stdin.end(commands.join(""))
+  // Without these git takes the end of what it reads for the end of what is meant, also when this process was ended in its middle.
+  child.stdin.end(["start\0", ...commands, "commit\0"].join(""))
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on("error", (error) => reject(startError(error)))
     child.on("close", resolve)

@@ -115,6 +115,10 @@ describe("a branch goes by", () => {
     git("branch", "old")
     commit(policy("bob"))
     expect(await subjects()).toMatchObject({ main: "bob", old: "bob" })
+    // Nor does one of that kind that the default branch never had.
+    git("switch", "-q", "--orphan", "anew")
+    commit(chainguard.replace("a@example.com", "z@example.com"), ".chainguard/source.yaml")
+    expect(await subjects()).toMatchObject({ main: "bob", anew: "bob" })
   })
 
   test("none where there is none, and the reason where it is broken", async () => {
@@ -172,6 +176,7 @@ describe("a push is refused that leaves", () => {
     const back = commit(policy("alice"))
     git("reset", "-q", "--hard", second)
     expect(await refusals("refs/heads/main", second, first)).toEqual(["ERR_POLICY_CHANGE"])
+    // There the default branch's present one counts.
     expect(await refusals("refs/heads/other", second, first)).toEqual([])
     // A commit that says so is signed by somebody, and judged.
     expect(await refusals("refs/heads/main", second, back)).toEqual([])
@@ -179,5 +184,27 @@ describe("a push is refused that leaves", () => {
     const aside = commit("x", "README")
     git("reset", "-q", "--hard", second)
     expect(await refusals("refs/heads/main", second, aside)).toEqual(["ERR_POLICY_CHANGE"])
+  })
+
+  test("a branch with a former policy of its own", async () => {
+    const main = commit(policy("alice"))
+    git("switch", "-q", "-c", "release")
+    const first = commit(policy("bob"))
+    const second = commit(policy("carol"))
+    expect(await refusals("refs/heads/release", second, first)).toEqual(["ERR_POLICY_CHANGE"])
+    expect(await refusals("refs/heads/release", second, main)).toEqual([])
+    expect(await refusals("refs/heads/new", undefined, first)).toEqual([])
+  })
+
+  test("a policy whose beginning is not there", async () => {
+    const before = commit(policy("alice"))
+    const gone = commit(`since: ${"a".repeat(40)}\n${policy("alice")}`)
+    const tree = git("rev-parse", "HEAD^{tree}")
+    const odd = commit(`since: ${tree}\n${policy("alice")}`)
+    const good = commit(`since: ${before}\n${policy("alice")}`)
+    git("reset", "-q", "--hard", before)
+    expect(await refusals("refs/heads/main", before, gone)).toEqual(["ERR_POLICY"])
+    expect(await refusals("refs/heads/main", before, odd)).toEqual(["ERR_POLICY"])
+    expect(await refusals("refs/heads/main", before, good)).toEqual([])
   })
 })

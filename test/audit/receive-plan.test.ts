@@ -164,6 +164,28 @@ describe("where no rule is for a ref", () => {
   })
 })
 
+describe("whatever the policy leaves open", () => {
+  const open = () => policyOf("otherwise: allow\nrules:\n  - { name: main, branches: [main], signers: [team] }\n")
+
+  test("what reaches further than its own name is refused", async () => {
+    const updates = ["refs/replace/x", "refs/namespaces/a/refs/heads/main", "refs/replacement/x"].map((ref) =>
+      create(ref, "b"),
+    )
+    expect(refusalsOf(plan(await open(), { updates }))).toEqual([
+      "refs/replace/x ERR_REPLACED",
+      "refs/namespaces/a/refs/heads/main ERR_NO_RULE",
+    ])
+    const named = await policyOf("rules:\n  - { name: all, branches: ['refs/replace/**'], signers: [team] }\n")
+    expect(groupsOf(plan(named, { updates: [create("refs/replace/x", "b")] }))).toEqual(["refs/replace/x: b -"])
+  })
+
+  test("names that a disk takes for branches and tags are refused", async () => {
+    const names = ["refs/Tags/v1", "refs/HEADS/main", "refs/tag\u017f/v1", "refs/tagsx/v1", "refs/Heading/x"]
+    const found = plan(await open(), { updates: names.map((ref) => create(ref, "b")) })
+    expect(refusalsOf(found)).toEqual(names.slice(0, 3).map((ref) => `${ref} ERR_NO_RULE`))
+  })
+})
+
 describe("what is refused for what it is", () => {
   const branches = [{ ref: "refs/heads/main", id: id("a") }]
 

@@ -96,7 +96,7 @@ describe("a repository without hooks", () => {
     const installed = install()
     expect([installed.status, installed.stdout]).toEqual([0, `wrote ${bare}/hooks/pre-receive\n`])
     expect(installed.stderr).toContain("there is no policy yet")
-    expect(install("--each-ref").stdout).toBe(`removed ${bare}/hooks/pre-receive\nwrote ${bare}/hooks/update\n`)
+    expect(install("--each-ref").stdout).toBe(`wrote ${bare}/hooks/update\nremoved ${bare}/hooks/pre-receive\n`)
     expect(install("--client").stdout).toContain(`wrote ${bare}/hooks/pre-push`)
     expect(workspace.gitsign(bare, "hook", "uninstall").stdout.match(/removed/g)).toHaveLength(3)
     expect(install("--server", "--client").status).toBe(2)
@@ -268,6 +268,132 @@ done
     expect(workspace.gitsign(bare, "hook", "uninstall").stdout).toBe(`removed ${hook}.d/gitsign\n`)
     expect(contentOf(join(bare, "hooks"))).toEqual(before)
   })
+})
+
+// The program for Node only: this reaches into its file system.
+describe.skipIf(process.env.GITSIGN_E2E_PROGRAM !== undefined)("what is ended in its middle", () => {
+  const OLD = "#!/bin/sh\ncat >/dev/null\nexit 7\n"
+  let bare: string
+  let directory: string
+  beforeEach(() => {
+    bare = workspace.repository("bare.git", "--bare")
+    directory = join(bare, "hooks")
+    mkdirSync(directory, { recursive: true })
+    for (const name of readdirSync(directory)) spawnSync("rm", [join(directory, name)])
+  })
+
+  /** Runs a verb for which the `at`-th change of a name in the file system does not happen any more; whether it came that far. */
+  function endedAt(at: number, how: "killed" | "full", ...args: string[]): boolean {
+    const script = join(workspace.root, "end.cjs")
+    const end =
+      how === "killed"
+        ? 'process.kill(process.pid, "SIGKILL")'
+        : 'throw Object.assign(new Error("x"), { code: "ENOSPC" })'
+    writeFileSync(
+      script,
+      `const fs = require("node:fs")
+let left = ${at}
+for (const name of ["renameSync", "linkSync", "symlinkSync", "unlinkSync", "fsyncSync"]) {
+  const original = fs[name]
+  fs[name] = (...args) => {
+    if (--left === 0) ${end}
+    return original(...args)
+  }
+}
+`,
+    )
+    const ran = workspace.run(bare, workspace.program, ["hook", ...args], {
+      env: { NODE_OPTIONS: `--require ${script}` },
+    })
+    return ran.status !== 0
+  }
+
+  /** What git runs by a name: the status of the hook, for a push that makes no sense. */
+  const refuses = (name: string): number | null =>
+    existsSync(join(directory, name))
+      ? workspace.run(bare, join(directory, name), [], { input: "gibberish\n" }).status
+      : 0
+
+  const puts: [string, () => void][] = [
+    ["a script", () => write(join(directory, "pre-receive"), OLD)],
+    [
+      "a link",
+      () => {
+        write(join(bare, "check.sh"), OLD)
+        symlinkSync("../check.sh", join(directory, "pre-receive"))
+      },
+    ],
+  ]
+  test.each(puts)(
+    "never leaves a server without the hook that was there, %s, and can be done again",
+    (_, put) => {
+      put()
+      const before = contentOf(directory)
+      let at = 0
+      while (endedAt(++at, "killed", "install")) {
+        expect([at, refuses("pre-receive")]).not.toEqual([at, 0])
+        expect([at, workspace.gitsign(bare, "hook", "install").status]).toEqual([at, 0])
+        expect(refuses("pre-receive")).toBe(2)
+        expect(readFileSync(join(directory, "pre-receive.before-gitsign"), "utf8")).toBe(OLD)
+        expect(workspace.gitsign(bare, "hook", "uninstall").status).toBe(0)
+        spawnSync("sh", ["-c", 'rm -f "$1"/*.tmp', "sh", directory])
+        expect([at, contentOf(directory)]).toEqual([at, before])
+      }
+      expect(at).toBeGreaterThan(2)
+      while (endedAt(++at, "killed", "uninstall")) expect(refuses("pre-receive")).not.toBe(0)
+      expect(workspace.gitsign(bare, "hook", "uninstall").status).toBe(0)
+      expect(contentOf(directory)).toEqual(before)
+    },
+    60_000,
+  )
+
+  test("of an installation that did not come to its end nothing is left behind", () => {
+    puts[0]?.[1]()
+    const before = contentOf(directory)
+    expect(endedAt(3, "killed", "install")).toBe(true)
+    expect(readdirSync(directory)).toContain("pre-receive.before-gitsign")
+    expect(workspace.gitsign(bare, "hook", "uninstall").stdout).toContain("removed ")
+    spawnSync("sh", ["-c", 'rm -f "$1"/*.tmp', "sh", directory])
+    expect(contentOf(directory)).toEqual(before)
+  })
+
+  test.each([["killed"], ["full"]] as const)(
+    "update takes the place of pre-receive, and neither is missing: %s",
+    (how) => {
+      const install = (...args: string[]) => expect(workspace.gitsign(bare, "hook", "install", ...args).status).toBe(0)
+      install()
+      let at = 0
+      while (endedAt(++at, how, "install", "--each-ref")) {
+        expect([at, refuses("pre-receive") === 0 && refuses("update") === 0]).toEqual([at, false])
+        if (how === "full") expect(readdirSync(directory).filter((name) => name.endsWith(".tmp"))).toEqual([])
+        install()
+      }
+      expect(at).toBeGreaterThan(2)
+      expect([existsSync(join(directory, "pre-receive")), refuses("update")]).toEqual([false, 2])
+    },
+    60_000,
+  )
+})
+
+test("a folder of hooks that is a link to one of many repositories is left alone", () => {
+  const shared = join(workspace.root, "shared")
+  mkdirSync(shared)
+  spawnSync("rm", ["-r", hooks])
+  symlinkSync(shared, hooks)
+  const refused = run("install")
+  expect([refused.status, refused.stderr]).toEqual([
+    2,
+    expect.stringContaining(`the link ${hooks} has other repositories take their hooks from`),
+  ])
+  expect(readdirSync(shared)).toEqual([])
+  expect(run("install", "--shared").status).toBe(0)
+  expect(run("uninstall").status).toBe(0)
+  // One that leads to files of the repository is its own.
+  spawnSync("rm", [hooks])
+  mkdirSync(join(repository, "tools"))
+  symlinkSync("../tools", hooks)
+  expect(run("install").status).toBe(0)
+  expect(readdirSync(join(repository, "tools")).sort()).toEqual(["post-merge", "pre-push"])
 })
 
 describe("core.hooksPath", () => {

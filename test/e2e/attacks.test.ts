@@ -75,6 +75,7 @@ function caseOf(name: string): {
   expect: keyof typeof ERROR_CODES
   arguments: string[]
   needs: string | undefined
+  environment: Record<string, string>
 } {
   const lines = readFileSync(join(FOLDER, name, "case.txt"), "utf8").split("\n")
   const value = (key: string): string | undefined =>
@@ -83,7 +84,13 @@ function caseOf(name: string): {
     expect: value("expect") as keyof typeof ERROR_CODES,
     arguments: (value("arguments") ?? "").split(" "),
     needs: value("needs"),
+    environment: Object.fromEntries((value("environment") ?? "").split(" ").filter(Boolean).map(pair)),
   }
+}
+
+const pair = (text: string): [string, string] => {
+  const [name = "", ...words] = text.split("=")
+  return [name, words.join("=")]
 }
 
 describe.skipIf(external)("attacks", () => {
@@ -101,8 +108,10 @@ describe.skipIf(external)("attacks", () => {
     const repository = join(workspace.root, name)
     cpSync(join(workspace.root, "base"), repository, { recursive: true })
     expectDone(workspace.run(repository, "sh", ["-eu", join(FOLDER, name, "attack.sh")]))
-    const { expect: code, arguments: words } = caseOf(name)
-    const ran = workspace.gitsign(repository, "verify", "--format=json", ...words)
+    const { expect: code, arguments: words, environment: env } = caseOf(name)
+    const verify = (...args: string[]): Ran =>
+      workspace.run(repository, workspace.program, ["verify", ...args], { env })
+    const ran = verify("--format=json", ...words)
     expect(ran.status, ran.stderr).toBe(ERROR_CODES[code].exit)
     const told =
       ran.stdout === ""
@@ -112,7 +121,7 @@ describe.skipIf(external)("attacks", () => {
     if (ran.stdout === "") expect(ran.stderr).toContain(`[${code}]`)
     else expect([...new Set(told.filter(Boolean))]).toContain(code)
     // People are told the same.
-    const text = workspace.gitsign(repository, "verify", ...words)
+    const text = verify("--format=text", ...words)
     expect(text.status).toBe(ran.status)
     expect(`${text.stdout}${text.stderr}`).toContain(`[${code}]`)
   })

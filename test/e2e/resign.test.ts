@@ -170,7 +170,12 @@ describe("what is signed again", () => {
       workspace.gitsign(repository, "resign", "--root"),
       /^nothing to do: all 4 commits of main are in order\n$/,
     )
-    expectRan(workspace.gitsign(repository, "resign", "HEAD.."), /^there are no commits in HEAD\.\.main\n$/)
+    expectRefused(
+      workspace.gitsign(repository, "resign", "HEAD.."),
+      2,
+      "ERR_USAGE",
+      /there are no commits in HEAD\.\.main/,
+    )
     expectRan(workspace.gitsign(repository, "resign", "--root", "--all", "main"), /4 commits signed again/)
     expectResigned(workspace, repository, after, commitsOf(workspace, repository, "HEAD"))
   }, 60_000)
@@ -203,6 +208,44 @@ describe("what is signed again", () => {
       expectResigned(workspace, repository, before, commitsOf(workspace, repository, "HEAD~1.."))
       expectRan(workspace.gitsign(repository, "verify", "HEAD~1.."), /^/)
     })
+  }, 60_000)
+
+  test("a branch without a rule is refused before the login, and a signer that the policy does not know is told after it", async () => {
+    const repository = unsigned("no-rule", 2)
+    mkdirSync(join(repository, ".gitsign"))
+    const first = workspace.git(repository, "rev-parse", "HEAD")
+    const policy = [
+      "version: 1",
+      `since: ${first}`,
+      `signers: { us: [{ issuer: '${services.issuer}', subject: dev@example.com }] }`,
+      "rules: [{ name: main, branches: [main], signers: [us] }]",
+      "",
+    ].join("\n")
+    workspace.commit(repository, ".gitsign/policy.yaml", policy, "-S")
+    workspace.git(repository, "branch", "topic")
+    const refs = refsOf(repository)
+    for (const args of [["--root"], ["--all", "--root"], ["--dry-run", "--all", "--root"]]) {
+      const ran = workspace.gitsign(repository, "resign", ...args, "topic")
+      expectRefused(ran, 1, "ERR_NO_RULE", /no rule of .* is for refs\/heads\/topic, so nobody may sign there/)
+      expect(ran.stdout).toBe("")
+    }
+    expect(refsOf(repository)).toBe(refs)
+    const other = { SIGSTORE_ID_TOKEN: await services.token("stranger@example.com") }
+    const ran = workspace.run(repository, workspace.program, ["resign", "--root"], { env: other })
+    expectRan(ran, /^main is now .* 2 commits signed again by stranger@example\.com/)
+    expect(ran.stderr).toMatch(/^gitsign: 2 commits by other authors: your signature says that you vouch for them$/m)
+    expect(ran.stderr).toMatch(
+      /^gitsign: warning: 2 of the 2 new commits would be refused by main:\.gitsign\/policy\.yaml: signed by stranger@example\.com.* \[ERR_IDENTITY\]$/m,
+    )
+    expectRan(workspace.gitsign(repository, "resign", "--undo"), /^main is now /)
+    const mine = workspace.gitsign(repository, "resign", "--root")
+    expectRan(mine, /2 commits signed again by dev@example\.com/)
+    expect(mine.stderr).not.toMatch(/warning|by other authors/)
+    const done = workspace.gitsign(repository, "resign", "--root")
+    expectRan(
+      done,
+      /^nothing to do: all 3 commits of main are in order; 1 of them is accepted although it is not signed/,
+    )
   }, 60_000)
 
   test("a branch that is not checked out, with a dirty work tree and index", () => {
@@ -348,8 +391,17 @@ describe("what is refused, and nothing is changed", () => {
     git("push", "--quiet", "origin", "HEAD~1:refs/heads/main")
     const refs = refsOf(repository)
     const ran = workspace.gitsign(repository, "resign", "--root")
-    expectRefused(ran, 2, "ERR_PUBLISHED", /2 of the 3 commits to sign are in origin\/main already/)
-    expect(ran.stderr).toContain("--force")
+    expectRefused(ran, 2, "ERR_PUBLISHED", /2 of the 3 commits to sign are in refs\/remotes\/origin\/main already/)
+    expect(ran.stderr).toMatch(/: gitsign resign --root --force\n/)
+    // The symbolic one says less, and comes before it in the order of names.
+    git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    expectRefused(
+      workspace.gitsign(repository, "resign", "--all", "--root", "main"),
+      2,
+      "ERR_PUBLISHED",
+      /are in refs\/remotes\/origin\/main already.*\n.*: gitsign resign --root --all --force main\n/,
+    )
+    git("symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
     expect(refsOf(repository)).toBe(refs)
     const before = commitsOf(workspace, repository, "main")
     expectRan(workspace.gitsign(repository, "resign", "--force", "--root"), /3 commits signed/, /--force-with-lease/)
@@ -359,7 +411,7 @@ describe("what is refused, and nothing is changed", () => {
       workspace.gitsign(repository, "resign", "--undo"),
       2,
       "ERR_PUBLISHED",
-      /3 commits signed again are in origin\/main already/,
+      /3 commits signed again are in refs\/remotes\/origin\/main already.*\n.*: gitsign resign --undo --force\n/,
     )
     expectRan(workspace.gitsign(repository, "resign", "--undo", "--force"), /^main is now /)
     // Where fetch puts branches is a matter of configuration.
@@ -370,7 +422,7 @@ describe("what is refused, and nothing is changed", () => {
       workspace.gitsign(repository, "resign", "--root"),
       2,
       "ERR_PUBLISHED",
-      /1 of the 3 commits .* there\/main/,
+      /1 of the 3 commits to sign is in refs\/there\/main already/,
     )
     expectRan(workspace.gitsign(repository, "resign", "--dry-run", "main~2.."), /2 commits of main/)
   }, 60_000)
@@ -381,7 +433,7 @@ describe("what is refused, and nothing is changed", () => {
     [["resign", "HEAD~1...main"], 2, "ERR_USAGE", /two dots/],
     [["resign", "HEAD~1..HEAD~0"], 2, "ERR_USAGE", /not the name of one branch/],
     [["resign", "HEAD~1..v1"], 2, "ERR_USAGE", /refs\/tags\/v1, which is no branch/],
-    [["resign", "HEAD~1..both"], 2, "ERR_USAGE", /both is not the name of one branch/],
+    [["resign", "HEAD~1..both"], 3, "ERR_GIT", /both names more than one thing/],
     [["resign", "both..main"], 3, "ERR_GIT", /both names more than one thing/],
     [["resign", "HEAD~1..nothing"], 3, "ERR_GIT", /there is no .*nothing/],
     [["resign", "nothing.."], 3, "ERR_GIT", /there is no commit nothing/],

@@ -390,6 +390,29 @@ describe("gitlab.yml", () => {
     expect(tagged.status, tagged.stdout + tagged.stderr).toBe(0)
   })
 
+  test("a merge request from a fork goes by the project, and not by the branches of the fork", () => {
+    // The fork's main has the bad commit already, and so would its policy count.
+    const fork = join(workspace.root, "fork.git")
+    workspace.git(origin, "clone", "--quiet", "--bare", origin, fork)
+    workspace.git(fork, "update-ref", "refs/heads/main", ids.bad ?? "")
+    const path = workspace.repository("gitlab-fork")
+    workspace.git(path, "remote", "add", "origin", `file://${fork}`)
+    workspace.git(path, "fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    workspace.git(path, "checkout", "--quiet", "--detach", ids.bad ?? "")
+    const fromFork = {
+      ...mergeRequest("bad"),
+      CI_PROJECT_ID: "2",
+      CI_MERGE_REQUEST_PROJECT_ID: "1",
+      CI_MERGE_REQUEST_PROJECT_URL: `file://${origin.replace(/\.git$/, "")}`,
+    }
+    const ran = runJob(path, fromFork)
+    expect(ran.status, ran.stdout + ran.stderr).toBe(1)
+    expect(ran.stdout).toContain("[ERR_NOT_SIGNED]")
+    // What cannot be had is not taken from the fork.
+    const without = runJob(path, { ...fromFork, CI_MERGE_REQUEST_PROJECT_URL: "file:///nowhere" })
+    expect([without.status, without.stderr]).toEqual([3, expect.stringContaining("could not be fetched from")])
+  })
+
   test("without a result there are no reports", () => {
     const path = clone("gitlab-broken", `+${ids.good}:refs/pipelines/4`)
     const ran = runJob(path, { ...mergeRequest("good"), CI_COMMIT_SHA: "e".repeat(40) })
