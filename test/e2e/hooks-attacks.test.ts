@@ -5,10 +5,10 @@
  * @module
  */
 
-import { spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
+import { ed25519 } from "../support/ssh-signer.ts"
 import { EMAIL, type Ran, type Services, startServices } from "./harness.ts"
 import { PushWorld, policyText, STRANGER, saidTo } from "./push-world.ts"
 import { rawPush } from "./raw-push.ts"
@@ -134,12 +134,7 @@ signers:
 rules:
   - { name: all, branches: ['**'], signers: [team] }
 `
-    const keyOf = (name: string): string => {
-      const path = join(world.workspace.root, name)
-      spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path])
-      const [type, key] = readFileSync(`${path}.pub`, "utf8").split(" ")
-      return `${name}@example.com ${type} ${key}\n`
-    }
+    const keyOf = (name: string): string => `${name}@example.com ${ed25519().line}\n`
     const file = ".gitsign/allowed_signers"
     world = await PushWorld.begin(services, { policy: "" })
     const stolen = world.commit("policy", { files: { [POLICY]: text, [file]: keyOf("stolen") } })
