@@ -99,17 +99,16 @@ const objectFormatOf = (id: string): ObjectFormat => (id.length === 40 ? "sha1" 
 export const takeApart = (object: StoredObject): SignedObject & { readonly signature: Uint8Array } =>
   withSignature(parseSignedObject(object.type, object.raw, objectFormatOf(object.id)), object)
 
-function withSignature(
-  parsed: SignedObject,
-  { type, id, raw }: StoredObject,
-): SignedObject & { readonly signature: Uint8Array } {
+/** How to sign an object that is not signed: it may be any, and not only the one that is checked out. */
+export function signingHint({ type, id, raw }: StoredObject): string {
+  if (type === "tag") return "sign it with: git tag -s -f NAME COMMIT"
+  const isFirst = summarizeObject(raw).parents.length === 0
+  return `sign it with: gitsign resign ${isFirst ? "--root" : `${id.slice(0, 12)}^..`}`
+}
+
+function withSignature(parsed: SignedObject, object: StoredObject): SignedObject & { readonly signature: Uint8Array } {
   const { signature } = parsed
-  if (signature === undefined) {
-    const { parents } = summarizeObject(raw)
-    const range = parents.length === 0 ? "--root" : `${id.slice(0, 12)}^..`
-    const hint = type === "tag" ? "sign it with: git tag -s -f NAME COMMIT" : `sign it with: gitsign resign ${range}`
-    throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint })
-  }
+  if (signature === undefined) throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint: signingHint(object) })
   // git knows a signature by its first line; bare DER is for files only.
   if (signatureMarker(signature) === undefined) {
     throw new GitsignError("ERR_PEM", "the signature header does not begin as git's signatures do")

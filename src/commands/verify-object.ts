@@ -4,6 +4,7 @@
  * @module
  */
 
+import { signingHint } from "../audit/check.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { parseSignedObject, type SignedObject, signatureMarker } from "../formats/git-object.ts"
 import { printableLines } from "../formats/printable.ts"
@@ -66,7 +67,10 @@ async function verifyRaw(
     const signed = parseSignedObject(object.type, object.raw, object.id.length === 40 ? "sha1" : "sha256")
     call.check?.(signed)
     const { payload, signature } = signed
-    if (signature === undefined) throw new GitsignError("ERR_NOT_SIGNED", `${object.type} ${object.id} is not signed`)
+    if (signature === undefined) {
+      const message = `${object.type} ${object.id} is not signed`
+      throw new GitsignError("ERR_NOT_SIGNED", message, { hint: signingHint(object) })
+    }
     // git knows a signature by its first line; bare DER is for files only.
     if (signatureMarker(signature) === undefined) {
       throw new GitsignError("ERR_PEM", "the signature header does not begin as git's signatures do")
