@@ -7,7 +7,7 @@
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { shellQuote } from "../formats/printable.ts"
 import { type FoundObject, lookUp } from "../git/look-up.ts"
-import type { RefUpdate } from "../git/ref-updates.ts"
+import type { PushedRef } from "../git/pushed-refs.ts"
 import { feedGit, mergeBases } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
 import { POLICY_PATHS } from "./policy-place.ts"
@@ -125,7 +125,7 @@ async function textsIn(context: GitContext, commit: string): Promise<Set<string>
 export async function policyRefusals(
   context: GitContext,
   head: { readonly id: string; readonly ref: string | undefined } | undefined,
-  updates: readonly RefUpdate[],
+  updates: readonly PushedRef[],
   path?: string,
 ): Promise<RefRefusal[]> {
   const changed = updates.flatMap(({ ref, before, after }) =>

@@ -6,7 +6,7 @@
 
 import type { GitsignError } from "../errors.ts"
 import { shellQuote } from "../formats/printable.ts"
-import type { RefUpdate } from "../git/ref-updates.ts"
+import type { PushedRef } from "../git/pushed-refs.ts"
 import type { RuleSet } from "../policy/compile.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import type { Problem } from "./result.ts"
@@ -14,7 +14,7 @@ import type { AuditTarget } from "./targets.ts"
 
 /** The receiving side as it is before the push. */
 export interface Situation {
-  readonly updates: readonly RefUpdate[]
+  readonly updates: readonly PushedRef[]
   /** Its branches, by their full names. */
   readonly branches: readonly { readonly ref: string; readonly id: string }[]
   /** What an object id of the updates is; undefined when it is not there. */
@@ -28,7 +28,7 @@ export interface Situation {
 /** Updates that are judged together, since the same policy and rules count for them. */
 export interface UpdateGroup {
   readonly target: AuditTarget
-  readonly updates: readonly RefUpdate[]
+  readonly updates: readonly PushedRef[]
   /** The names of the rules. */
   readonly rules: readonly string[]
   /** Whether a rule looks at first parents only: then the caller MUST add the {@link firstParentGap} as a target. */
@@ -105,7 +105,7 @@ export function planReceive(situation: Situation): ReceivePlan {
 interface Draft {
   readonly policy: PolicyInForce
   readonly rules: RuleSet
-  readonly updates: RefUpdate[]
+  readonly updates: PushedRef[]
 }
 
 function groupOf({ policy, rules, updates }: Draft, situation: Situation): UpdateGroup {
@@ -137,7 +137,7 @@ const asStrict = (have: RuleSet, want: RuleSet): boolean => want.rules.every((ru
 
 const problemOf = ({ code, message, hint }: GitsignError): Problem => ({ code, message, hint })
 
-const notThere = ({ ref, after }: RefUpdate): Problem => ({
+const notThere = ({ ref, after }: PushedRef): Problem => ({
   code: "ERR_GIT",
   message: `${after}, to which ${ref} is to point, is not in this repository`,
   hint: "push again; if it stays, check the repository with: git fsck",

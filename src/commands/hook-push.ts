@@ -13,7 +13,7 @@ import type { PolicyInForce } from "../audit/policy-source.ts"
 import { planReceive } from "../audit/receive-plan.ts"
 import { isGitsignError } from "../errors.ts"
 import { lookUp } from "../git/look-up.ts"
-import { parsePushed, type RefUpdate } from "../git/ref-updates.ts"
+import { type PushedRef, parsePushed } from "../git/pushed-refs.ts"
 import { type RemoteRefs, remoteRefs } from "../git/remote-refs.ts"
 import type { GitContext } from "../git/run.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
@@ -53,7 +53,7 @@ export async function prePush(
 
 async function judgeForRemote(
   context: GitContext,
-  pushed: readonly RefUpdate[],
+  pushed: readonly PushedRef[],
   known: RemoteRefs,
   configured: PolicyInForce | undefined,
   optionsOf: () => Promise<AuditOptions>,

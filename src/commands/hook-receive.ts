@@ -19,8 +19,8 @@ import type { AuditTarget } from "../audit/targets.ts"
 import type { Config } from "../config.ts"
 import { ERROR_CODES, GitsignError, isGitsignError } from "../errors.ts"
 import { lookUp } from "../git/look-up.ts"
+import { type PushedRef, parseReceived, refUpdate } from "../git/pushed-refs.ts"
 import { type PushedRefs, pushedRefs } from "../git/ref-state.ts"
-import { parseReceived, type RefUpdate, refUpdate } from "../git/ref-updates.ts"
 import { resolveRevision, walkCommits } from "../git/revisions.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
@@ -55,7 +55,7 @@ export const update = (
 async function receive(
   io: CommandIo,
   messages: Messages,
-  read: () => readonly RefUpdate[],
+  read: () => readonly PushedRef[],
   { warnOnly = false }: HookOptions,
 ): Promise<number> {
   let letsUncheckedIn = false
@@ -92,7 +92,7 @@ async function receive(
  */
 async function judgePush(
   io: CommandIo,
-  pushed: readonly RefUpdate[],
+  pushed: readonly PushedRef[],
   { config, policy: configured }: { readonly config: Config; readonly policy: PolicyInForce | undefined },
   options: AuditOptions,
 ): Promise<PushVerdict> {
@@ -131,7 +131,7 @@ async function configuredRefusals(
   io: CommandIo,
   { policy, rootPolicy }: Config,
   prefix: string,
-  commits: readonly RefUpdate[],
+  commits: readonly PushedRef[],
 ): Promise<RefRefusal[]> {
   const refusals: RefRefusal[] = []
   for (const setting of new Set([policy, rootPolicy])) {

@@ -9,7 +9,7 @@ import type { RefRefusal, UpdateGroup } from "../audit/receive-plan.ts"
 import { type AuditedObject, type AuditResult, exitStatusOf } from "../audit/result.ts"
 import { ERROR_CODES } from "../errors.ts"
 import { printable, shellQuote } from "../formats/printable.ts"
-import type { RefUpdate } from "../git/ref-updates.ts"
+import type { PushedRef } from "../git/pushed-refs.ts"
 import { type HookTextOptions, hookText } from "../report/hook-text.ts"
 
 /** All that was found out about a push. */
@@ -102,7 +102,7 @@ function groupsText({ parts }: PushVerdict, outcome: NonNullable<HookTextOptions
 
 /** The part of an audit that one ref is about. */
 function resultFor(
-  update: RefUpdate,
+  update: PushedRef,
   group: UpdateGroup,
   byId: ReadonlyMap<string, AuditedObject>,
   result: AuditResult,
@@ -115,7 +115,7 @@ function resultFor(
 }
 
 function reachedFrom(
-  { after }: RefUpdate,
+  { after }: PushedRef,
   { target }: UpdateGroup,
   byId: ReadonlyMap<string, AuditedObject>,
 ): ReadonlySet<string> {
@@ -136,7 +136,7 @@ const concerns = ({ judgement }: AuditedObject, { rules }: UpdateGroup): boolean
   judgement?.refusedBy === undefined || rules.includes(judgement.refusedBy)
 
 /** The command that mends what is bad on one ref, on the pusher's side, where the branch is most likely the one that is checked out. */
-function mendOf({ ref }: RefUpdate, objects: readonly AuditedObject[]): string | undefined {
+function mendOf({ ref }: PushedRef, objects: readonly AuditedObject[]): string | undefined {
   const bad = objects.filter(({ verdict }) => verdict === "bad")
   if (ref.startsWith("refs/tags/") && bad.every(({ problem }) => problem?.code === "ERR_NOT_SIGNED")) {
     const name = shellQuote(ref.slice("refs/tags/".length))

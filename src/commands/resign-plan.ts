@@ -7,7 +7,7 @@
 import { type ErrorCode, GitsignError } from "../errors.ts"
 import { type ObjectSummary, summarizeObject } from "../formats/object-summary.ts"
 import { readObjects } from "../git/objects.ts"
-import { findLeadingRefs, type LeadingRefs, publishedCommits } from "../git/references.ts"
+import { findLeadingRefs, type LeadingRefs, publishedCommits } from "../git/published.ts"
 import { findDisguise } from "../git/replaced.ts"
 import { walkCommits } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"

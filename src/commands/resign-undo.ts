@@ -6,7 +6,7 @@
 
 import { GitsignError } from "../errors.ts"
 import { shellQuote } from "../formats/printable.ts"
-import { publishedCommits } from "../git/references.ts"
+import { publishedCommits } from "../git/published.ts"
 import { mergeBases, tryResolve } from "../git/revisions.ts"
 import { updateRefs } from "../git/update-refs.ts"
 import type { CommandIo } from "./io.ts"

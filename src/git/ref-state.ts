@@ -7,13 +7,13 @@
 import { lstatSync } from "node:fs"
 import { resolve } from "node:path"
 import { GitsignError } from "../errors.ts"
-import type { RefUpdate } from "./ref-updates.ts"
+import type { PushedRef } from "./pushed-refs.ts"
 import { type GitContext, runGit } from "./run.ts"
 
 /** What a push changes, by what the repository itself says of it. */
 export interface PushedRefs {
   /** Under the names of the refs that change, each with the id that it has now. */
-  readonly updates: readonly RefUpdate[]
+  readonly updates: readonly PushedRef[]
   /** All branches, but for links to others, which are there under their own names. */
   readonly branches: readonly { readonly ref: string; readonly id: string }[]
 }
@@ -35,11 +35,11 @@ const MAX_PREFIXES = 50
 export async function pushedRefs(
   context: GitContext,
   prefix: string,
-  pushed: readonly RefUpdate[],
+  pushed: readonly PushedRef[],
 ): Promise<PushedRefs> {
   const known = await listStates(context, prefix, pushed)
   const common = await commonDirectory(context)
-  const updates = new Map<string, RefUpdate>()
+  const updates = new Map<string, PushedRef>()
   for (const { ref: name, after } of pushed) {
     const found = known.get(`${prefix}${name}`)
     // What is deleted is not judged, also where it cannot be read.
@@ -76,7 +76,7 @@ interface RefState {
 async function listStates(
   context: GitContext,
   prefix: string,
-  pushed: readonly RefUpdate[],
+  pushed: readonly PushedRef[],
 ): Promise<Map<string, RefState>> {
   const folders = new Set(["refs/heads/", ...pushed.map(({ ref }) => ref.split("/", 2).join("/").concat("/"))])
   const prefixes = folders.size > MAX_PREFIXES ? [`${prefix}refs/`] : [...folders].map((folder) => prefix + folder)

@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest"
 import type { PolicyInForce } from "../../src/audit/policy-source.ts"
 import { firstParentGap, planReceive, type Situation } from "../../src/audit/receive-plan.ts"
 import { GitsignError } from "../../src/errors.ts"
-import type { RefUpdate } from "../../src/git/ref-updates.ts"
+import type { PushedRef } from "../../src/git/pushed-refs.ts"
 import { compilePolicy } from "../../src/policy/compile.ts"
 import { parsePolicy } from "../../src/policy/parse.ts"
 
@@ -31,8 +31,8 @@ const STRICT = `rules:
 
 const id = (letter: string): string => letter.repeat(40)
 
-const create = (ref: string, after: string): RefUpdate => ({ ref, before: undefined, after: id(after) })
-const change = (ref: string, before: string, after: string): RefUpdate => ({
+const create = (ref: string, after: string): PushedRef => ({ ref, before: undefined, after: id(after) })
+const change = (ref: string, before: string, after: string): PushedRef => ({
   ref,
   before: id(before),
   after: id(after),

@@ -7,7 +7,7 @@
 import { GitsignError } from "../errors.ts"
 
 /** One ref as a push changes it. */
-export interface RefUpdate {
+export interface PushedRef {
   /** Its full name, `refs/…`, on the side that receives. */
   readonly ref: string
   /** The object id that it has so far, lower-case hex; undefined when the ref is new. */
@@ -30,7 +30,7 @@ export const isRefName = (name: string): boolean =>
  *
  * @throws ERR_HOOK when a line is anything else, or a ref is told twice: what is not understood must not be accepted
  */
-export const parseReceived = (input: Uint8Array): RefUpdate[] =>
+export const parseReceived = (input: Uint8Array): PushedRef[] =>
   distinct(
     linesOf(input).map((line) => {
       const [, before, after, ref] = /^([0-9a-f]+) ([0-9a-f]+) (.*)$/s.exec(line) ?? []
@@ -44,7 +44,7 @@ export const parseReceived = (input: Uint8Array): RefUpdate[] =>
  *
  * @throws ERR_HOOK as {@link parseReceived}
  */
-export const parsePushed = (input: Uint8Array): RefUpdate[] =>
+export const parsePushed = (input: Uint8Array): PushedRef[] =>
   distinct(
     linesOf(input).map((line) => {
       const [, after, ref, before] = /^.* ([0-9a-f]+) (\S+) ([0-9a-f]+)$/s.exec(line) ?? []
@@ -57,7 +57,7 @@ export const parsePushed = (input: Uint8Array): RefUpdate[] =>
  *
  * @throws ERR_HOOK when a part is missing or is not what it should be
  */
-export function refUpdate(ref: string | undefined, before: string | undefined, after: string | undefined): RefUpdate {
+export function refUpdate(ref: string | undefined, before: string | undefined, after: string | undefined): PushedRef {
   if (ref === undefined || before === undefined || after === undefined) {
     throw new GitsignError("ERR_HOOK", "git did not tell this hook what is pushed in the way that it should")
   }
@@ -84,7 +84,7 @@ function linesOf(input: Uint8Array): string[] {
   return text.slice(0, -1).split("\n")
 }
 
-function distinct(updates: readonly RefUpdate[]): RefUpdate[] {
+function distinct(updates: readonly PushedRef[]): PushedRef[] {
   const seen = new Set<string>()
   for (const { ref } of updates) {
     if (seen.has(ref)) throw new GitsignError("ERR_HOOK", `${ref} is pushed twice at once`)

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { isGitsignError } from "../../src/errors.ts"
-import { isRefName, parsePushed, parseReceived, refUpdate } from "../../src/git/ref-updates.ts"
+import { isRefName, parsePushed, parseReceived, refUpdate } from "../../src/git/pushed-refs.ts"
 
 const A = "a".repeat(40)
 const B = "b".repeat(40)
