@@ -5,7 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { agentStatus, loginEnvironment, loginsIn, stopAgent, withAgent } from "./agent-harness.ts"
@@ -197,7 +197,20 @@ async function interrupted(repository: string, args: readonly string[], afterMs:
     detached: true,
   })
   const ended = new Promise((done) => child.on("close", done))
-  const timer = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGINT"), afterMs)
+  const group = -(child.pid ?? 0)
+  const timer = setTimeout(() => process.kill(group, "SIGINT"), afterMs)
   await ended
   clearTimeout(timer)
+  // What git has started may take a moment longer than git itself, and holds locks until it ends.
+  await expect.poll(() => isRunning(group), { timeout: 20_000 }).toBe(false)
+  // git that is interrupted between making a lock and noting it leaves it, and says to remove it by hand.
+  for (const lock of ["HEAD.lock", "index.lock"]) rmSync(join(repository, ".git", lock), { force: true })
+}
+
+function isRunning(group: number): boolean {
+  try {
+    return process.kill(group, 0)
+  } catch {
+    return false
+  }
 }
