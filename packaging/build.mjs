@@ -21,8 +21,8 @@ const COMMON = {
   bundle: true,
   platform: "node",
   target: "node20.19",
-  // Of the runtime inside the standalone executable, and asked for nowhere else.
-  external: ["bun:ffi"],
+  // The first is of the runtime inside the standalone executable, and asked for nowhere else; the other is a native module.
+  external: ["bun:ffi", "@napi-rs/keyring"],
   charset: "utf8",
   legalComments: "eof",
   logLevel: "warning",
@@ -68,8 +68,12 @@ async function buildForNode() {
   })
   await build({
     ...COMMON,
-    // A thread's code is loaded by name (src/audit/pool.ts).
-    entryPoints: { ...Object.fromEntries(parts), "audit-worker": "src/audit/worker.ts" },
+    // The code of a thread (src/audit/pool.ts) and of a process (src/keyring/helper-channel.ts) is loaded by name.
+    entryPoints: {
+      ...Object.fromEntries(parts),
+      "audit-worker": "src/audit/worker.ts",
+      "keyring-helper": "src/keyring/helper.ts",
+    },
     outdir: join(fresh, "lazy"),
     outExtension: { ".js": ".mjs" },
     format: "esm",
@@ -105,8 +109,8 @@ function buildNative() {
       // Less to load at each commit; stacks keep their names.
       ...["--minify", "--keep-names"],
       ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
-      // The second is the code of the threads of an audit (src/audit/pool.ts).
-      ...["bin/gitsign.ts", "src/audit/worker.ts", `--outfile=${outfile}`],
+      // After the program the code of its threads (src/audit/pool.ts, src/keyring/helper-channel.ts).
+      ...["bin/gitsign.ts", "src/audit/worker.ts", "src/keyring/helper.ts", `--outfile=${outfile}`],
     ],
     { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
   )

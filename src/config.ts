@@ -84,13 +84,24 @@ const oneOf =
 export const URL_PLACEHOLDER = "{{.URL}}"
 
 /** Splits a command into words as a shell does, except that only quotes have a meaning: no shell will ever see it. */
-const commandWithUrl = (value: string | undefined): readonly string[] | undefined => {
-  if (text(value) === "") return undefined
+const command = (value: string | undefined): readonly string[] | undefined => {
+  if (text(value).trim() === "") return undefined
   if (!/^("[^"]*"|'[^']*'|[^"'])*$/.test(text(value))) throw new WrongValue("has a quote without its other half")
   const words = text(value).match(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g) ?? []
-  if (!text(value).includes(URL_PLACEHOLDER)) throw new WrongValue(`must hold ${URL_PLACEHOLDER}, the login address`)
   return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"))
 }
+
+const commandWithUrl = (value: string | undefined): readonly string[] | undefined => {
+  const words = command(value)
+  if (words !== undefined && !text(value).includes(URL_PLACEHOLDER)) {
+    throw new WrongValue(`must hold ${URL_PLACEHOLDER}, the login address`)
+  }
+  return words
+}
+
+/** `auto` is the same as nothing; the others are known where they are used. */
+const tokenProvider = (value: string | undefined): string | undefined =>
+  text(value) === "auto" ? undefined : optionalText(value)
 
 const rekorVersion = (value: string | undefined): 1 => {
   if (value === "2") throw new WrongValue("is not supported yet; only version 1 is")
@@ -171,8 +182,32 @@ const OPTIONS = {
     key: "gitsign.tokenProvider",
     environment: both("TOKEN_PROVIDER"),
     default: undefined,
-    about: "where to get the identity token; the first one that works when not set",
-    parse: optionalText,
+    about:
+      "where to get the identity token (`gitsign whoami --verbose` lists the ways); `auto`, or not set: what the surroundings offer, else a login",
+    parse: tokenProvider,
+  }),
+  tokenCommand: option<readonly string[] | undefined>({
+    key: "gitsign.tokenCommand",
+    environment: ["GITSIGN_TOKEN_COMMAND"],
+    default: undefined,
+    about: "command that prints an identity token, for `exec`; no shell runs it",
+    parse: command,
+  }),
+  tokenFile: option<string | undefined>({
+    key: "gitsign.tokenFile",
+    environment: ["GITSIGN_TOKEN_FILE"],
+    default: undefined,
+    about:
+      "file that an identity token is projected into, for `filesystem`; `/var/run/sigstore/cosign/oidc-token` when not set",
+    parse: path,
+  }),
+  publishConsent: option<"ask" | "always">({
+    key: "gitsign.publishConsent",
+    environment: ["GITSIGN_PUBLISH_CONSENT"],
+    default: "ask",
+    about:
+      "`ask` shows whoever logs in what becomes public, and asks once for each identity; `always` takes the answer for given",
+    parse: oneOf("ask", "always"),
   }),
   autoclose: option({
     key: "gitsign.autoclose",
@@ -248,6 +283,22 @@ const OPTIONS = {
     default: undefined,
     about: "file that gets a copy of every message, with its causes",
     parse: path,
+  }),
+  credentialCacheMode: option<"off" | "agent" | "system" | undefined>({
+    key: "gitsign.credentialCacheMode",
+    environment: ["GITSIGN_CREDENTIAL_CACHE_MODE"],
+    default: undefined,
+    about:
+      "where a login is kept for the ten minutes of its certificate: `off`, `agent`, or `system`, the keyring of the operating system; `agent` when credentialCache is set, else `off`",
+    parse: (value) => (text(value) === "" ? undefined : oneOf("off", "agent", "system")(value)),
+  }),
+  refreshLogin: option({
+    key: "gitsign.refreshLogin",
+    environment: ["GITSIGN_REFRESH_LOGIN"],
+    default: false,
+    about:
+      "whether to keep the issuer's refresh token in the system's keyring, so that the next login needs nobody; with credentialCacheMode `system` only",
+    parse: boolean,
   }),
   credentialCache: option<string | undefined>({
     key: "gitsign.credentialCache",
@@ -329,6 +380,10 @@ type Values = { readonly [K in OptionName]: Options[K]["default"] }
 
 /** All settings, each from where it counts. */
 export interface Config extends Values {
+  /** Where a login is kept: what is set, else `agent` where gitsign.credentialCache says where that is. */
+  readonly credentialCacheMode: "off" | "agent" | "system"
+  /** `auto` or a path where the agent is used; undefined where it is not. */
+  readonly credentialCache: string | undefined
   /** git's `user.name` and `user.email`, not those of the environment, as the Go program compares them. */
   readonly committer: { readonly name: string | undefined; readonly email: string | undefined }
 }
@@ -349,7 +404,17 @@ export function resolveConfig(sources: ConfigSources): Config {
   const home = sources.env.HOME || sources.env.USERPROFILE
   const values = Object.entries(OPTIONS).map(([name, one]) => [name, settingOf(one, inGit, sources.env, home)])
   const committer = { name: inGit.get("user.name")?.value, email: inGit.get("user.email")?.value }
-  return { ...(Object.fromEntries(values) as Values), committer }
+  const set = Object.fromEntries(values) as Values
+  return { ...set, ...cacheOf(set), committer }
+}
+
+/** The mode says whether there is an agent, credentialCache where it is; each is enough to switch it on. */
+function cacheOf({ credentialCacheMode, credentialCache }: Values) {
+  const mode = credentialCacheMode ?? (credentialCache === undefined ? "off" : "agent")
+  return {
+    credentialCacheMode: mode,
+    credentialCache: mode === "agent" ? (credentialCache ?? "auto") : undefined,
+  } as const
 }
 
 function settingOf(

@@ -141,6 +141,14 @@ export const ERROR_CODES = {
   ERR_NO_TOKEN: { exit: 3, hint: "set SIGSTORE_ID_TOKEN, or run git in a terminal where a browser can be opened" },
   ERR_TOKEN: { exit: 3, hint: "get a new identity token and try again" },
   ERR_TOKEN_EXPIRED: { exit: 3, hint: "get a new identity token; if it is new, check this machine's clock" },
+  ERR_CONSENT: {
+    exit: 3,
+    hint: "nothing was published; to agree once for all identities: git config --global gitsign.publishConsent always",
+  },
+  ERR_KEYRING: {
+    exit: 3,
+    hint: "unlock the keyring of this session, or keep logins elsewhere: git config --global gitsign.credentialCacheMode agent",
+  },
   ERR_CANCELLED: { exit: 3, hint: "nothing was signed; run the command again" },
   ERR_SELF_CHECK: {
     exit: 3,

@@ -40,7 +40,12 @@ test("defaults", () => {
     connectorID: undefined,
     credentialCache: undefined,
     credentialCacheScope: "user",
+    credentialCacheMode: "off",
+    refreshLogin: false,
     tokenProvider: undefined,
+    tokenCommand: undefined,
+    tokenFile: undefined,
+    publishConsent: "ask",
     agentConfirm: false,
     agentLifetime: 0,
     agentMaxSignatures: 0,
@@ -62,6 +67,36 @@ test("defaults", () => {
     enableSigstoreGo: true,
     committer: { name: undefined, email: undefined },
   })
+})
+
+test.each([
+  [{}, "off", undefined],
+  [{ cache: "auto" }, "agent", "auto"],
+  [{ cache: "/run/a.sock" }, "agent", "/run/a.sock"],
+  [{ mode: "agent" }, "agent", "auto"],
+  [{ mode: "agent", cache: "/run/a.sock" }, "agent", "/run/a.sock"],
+  [{ mode: "agent", cache: "off" }, "agent", "auto"],
+  [{ mode: "off", cache: "auto" }, "off", undefined],
+  [{ mode: "system", cache: "auto" }, "system", undefined],
+  [{ mode: "", cache: "auto" }, "agent", "auto"],
+] as [{ mode?: string; cache?: string }, string, string | undefined][])(
+  "where a login is kept: %j is %s, %s",
+  ({ mode, cache }, expectedMode, expectedCache) => {
+    const set = [
+      ...(mode === undefined ? [] : [entry("gitsign.credentialcachemode", mode)]),
+      ...(cache === undefined ? [] : [entry("gitsign.credentialcache", cache)]),
+    ]
+    expect(resolve(set)).toMatchObject({ credentialCacheMode: expectedMode })
+    expect(resolve(set).credentialCache).toBe(expectedCache)
+  },
+)
+
+test.each(["keyring", "Agent", "true"])("credentialCacheMode %s is refused", (mode) => {
+  expect(() => resolve([entry("gitsign.credentialcachemode", mode)])).toThrow(/must be off or agent or system/)
+})
+
+test("the token provider auto is the same as none", () => {
+  expect(resolve([entry("gitsign.tokenprovider", "auto")]).tokenProvider).toBeUndefined()
 })
 
 describe("precedence", () => {

@@ -18,6 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   sign: ["verify", "formats", "errors"],
   policy: ["formats", "errors"],
   services: ["formats", "errors"],
+  keyring: ["sign", "formats", "errors"],
   git: ["formats", "errors"],
   audit: ["verify", "policy", "git", "formats", "errors"],
   report: ["audit", "verify", "policy", "formats", "errors"],
@@ -32,6 +33,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "errors",
     "formats",
     "git",
+    "keyring",
     "policy",
     "report",
     "sandbox",
@@ -46,6 +48,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Which layers may import a package; one that is not named here may be imported nowhere. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "@grpc/grpc-js": ["services"],
+  "@grpc/proto-loader": ["services"],
+  "@napi-rs/keyring": ["keyring"],
   "@sigstore/bundle": ["verify"],
   "@sigstore/core": ["verify"],
   "@sigstore/protobuf-specs": ["verify"],
@@ -55,12 +60,14 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ["commands"],
   openpgp: ["verify"],
   msgpackr: ["cache-daemon"],
+  "google-auth-library": ["services"],
   "https-proxy-agent": ["services"],
   "oidc-provider": ["sandbox"],
   open: ["services"],
   "openid-client": ["services"],
   pkijs: ["sandbox"],
   re2js: ["policy"],
+  uqr: ["commands"],
   yaml: ["policy"],
 }
 

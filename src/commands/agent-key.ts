@@ -9,7 +9,7 @@ import type { CredentialKey } from "../../cache-daemon/protocol.ts"
 import type { Config } from "../config.ts"
 import { GitsignError } from "../errors.ts"
 import { runGit } from "../git/run.ts"
-import { tokenSource } from "../services/oidc/ambient.ts"
+import { type TokenSource, tokenSource } from "../services/oidc/ambient.ts"
 import { parseIdentityToken } from "../services/oidc/token.ts"
 import type { CommandIo } from "./io.ts"
 import { sha256 } from "./sha256.ts"
@@ -20,7 +20,9 @@ import { sha256 } from "./sha256.ts"
  * @throws ERR_TOKEN when there is a token and it is none; ERR_GIT when gitsign.credentialCacheScope asks for a repository and there is none
  */
 export async function credentialKeyOf(config: Config, io: CommandIo): Promise<CredentialKey> {
-  const source = tokenSource(io.env, config.tokenProvider)
+  const { env } = io
+  const { clientID: audience, tokenFile, tokenCommand } = config
+  const source = tokenSource({ env, audience, tokenFile, tokenCommand }, config.tokenProvider)
   const { committer, matchCommitter } = config
   return {
     fulcio: config.fulcio,
@@ -30,7 +32,7 @@ export async function credentialKeyOf(config: Config, io: CommandIo): Promise<Cr
     clientID: config.clientID,
     connectorID: config.connectorID ?? "",
     tokenProvider: source.provider,
-    tokenIdentity: source.token === undefined ? "" : identityIn(source.token),
+    tokenIdentity: tokenIdentity(source),
     committerEmail: matchCommitter ? (committer.email ?? "") : "",
     committerName: matchCommitter ? (committer.name ?? "") : "",
     matchCommitter,
@@ -38,12 +40,14 @@ export async function credentialKeyOf(config: Config, io: CommandIo): Promise<Cr
   }
 }
 
-/** Whom a token at hand names, as a digest: it must not sign as somebody who logged in before. */
-function identityIn(token: string): string {
-  const { iss, sub, aud, email, emailVerified, connectorId, jobWorkflowRef } = parseIdentityToken(token)
-  const whole = JSON.stringify([iss, sub, aud, email, emailVerified, connectorId, jobWorkflowRef])
-  return sha256(Buffer.from(whole, "utf8")).toString("hex")
+/** Whom the token names, or else what decides it, as a digest: a run must not sign as somebody who logged in before. */
+function tokenIdentity({ token, scope }: TokenSource): string {
+  if (token === undefined) return scope === "" ? "" : digest(scope)
+  const { iss, sub, aud, email, emailVerified, connectorId, jobWorkflowRef, workloadUri } = parseIdentityToken(token)
+  return digest(JSON.stringify([iss, sub, aud, email, emailVerified, connectorId, jobWorkflowRef, workloadUri]))
 }
+
+const digest = (text: string): string => sha256(Buffer.from(text, "utf8")).toString("hex")
 
 /** The directory that all worktrees of a repository share. */
 async function repositoryOf(io: CommandIo): Promise<string> {

@@ -1,6 +1,6 @@
 /**
  * The settings that the verbs of the agent need. A verb that stops, locks or empties an agent must work whatever else is set, so
- * only `gitsign.credentialCache` is looked at.
+ * only `gitsign.credentialCache` and `gitsign.credentialCacheMode` are looked at.
  *
  * @module
  */
@@ -21,6 +21,8 @@ export interface AgentSettings {
   readonly credentialCache: Config["credentialCache"]
   /** What says so: a name of the environment, or git's origin such as `file:.git/config`; undefined when nothing does. */
   readonly origin: string | undefined
+  /** gitsign.credentialCacheMode, where it is that which keeps commits from the agent. */
+  readonly otherMode?: "off" | "system" | undefined
 }
 
 /** The flag that all verbs of the agent share. */
@@ -30,22 +32,35 @@ export interface SocketOptions {
 
 const KEY = "gitsign.credentialcache"
 const VARIABLE = "GITSIGN_CREDENTIAL_CACHE"
+const LOG_KEY = "gitsign.logpath"
+const MODE_KEY = "gitsign.credentialcachemode"
+const MODE_VARIABLE = "GITSIGN_CREDENTIAL_CACHE_MODE"
 
 /**
- * Reads gitsign.credentialCache and opens the log file that the settings name; no other setting can make it fail.
+ * Reads gitsign.credentialCache and opens the log file that the settings name; no other setting can make it fail than these two.
  *
  * @throws ERR_CONFIG when git cannot read its configuration, or that one setting has no value; ERR_GIT when git cannot be run
  */
 export async function agentSettings(io: CommandIo, messages: Messages): Promise<AgentSettings> {
   const gitConfig = await readGitConfig(io)
-  messages.useLog(valuesOf(gitConfig, "gitsign.logpath", io.env, "GITSIGN_LOG").logPath)
+  messages.useLog(valuesOf(gitConfig, LOG_KEY, io.env, "GITSIGN_LOG").logPath)
   return settingsOf(gitConfig, io.env)
 }
 
 function settingsOf(gitConfig: readonly GitConfigEntry[], env: NodeJS.ProcessEnv): AgentSettings {
   const { credentialCache } = valuesOf(gitConfig, KEY, env, VARIABLE)
-  return { credentialCache, origin: env[VARIABLE] === undefined ? originOf(gitConfig) : VARIABLE }
+  const origin = env[VARIABLE] === undefined ? originOf(gitConfig, KEY) : VARIABLE
+  const modeOrigin = env[MODE_VARIABLE] === undefined ? originOf(gitConfig, MODE_KEY) : MODE_VARIABLE
+  // A socket alone says that the agent is meant; so "off" counts only where somebody has said it.
+  const { credentialCacheMode: mode } = valuesOf(gitConfig, MODE_KEY, env, MODE_VARIABLE)
+  if (modeOrigin === undefined || (mode === "off" && isEmpty(gitConfig, env))) return { credentialCache, origin }
+  if (mode === "agent") return { credentialCache: credentialCache ?? "auto", origin: origin ?? modeOrigin }
+  return { credentialCache: undefined, origin: modeOrigin, otherMode: mode }
 }
+
+/** Whether the mode is set to nothing, which is the same as not set. */
+const isEmpty = (gitConfig: readonly GitConfigEntry[], env: NodeJS.ProcessEnv): boolean =>
+  (env[MODE_VARIABLE] ?? gitConfig.findLast(({ key }) => key === MODE_KEY)?.value) === ""
 
 /** The settings as if only this one were set. A log without a value is none. */
 function valuesOf(
@@ -54,12 +69,12 @@ function valuesOf(
   { HOME, USERPROFILE, ...env }: NodeJS.ProcessEnv,
   variable: string,
 ): Config {
-  const entries = gitConfig.filter((entry) => entry.key === key && (key === KEY || entry.value !== undefined))
+  const entries = gitConfig.filter((entry) => entry.key === key && (key !== LOG_KEY || entry.value !== undefined))
   return resolveConfig({ gitConfig: entries, env: { HOME, USERPROFILE, [variable]: env[variable] } })
 }
 
-const originOf = (gitConfig: readonly GitConfigEntry[]): string | undefined =>
-  gitConfig.findLast(({ key }) => key === KEY)?.origin
+const originOf = (gitConfig: readonly GitConfigEntry[], name: string): string | undefined =>
+  gitConfig.findLast(({ key }) => key === name)?.origin
 
 /** git's configuration of the system and the person, without that of the repository one happens to be in. */
 export function personalGitConfig(io: CommandIo): Promise<GitConfigEntry[]> {
@@ -96,7 +111,14 @@ export async function obstacleTo(
   settings: AgentSettings,
   io: CommandIo,
 ): Promise<Obstacle | undefined> {
-  const { credentialCache, origin } = settings
+  const { credentialCache, origin, otherMode } = settings
+  if (otherMode !== undefined) {
+    const command =
+      origin === MODE_VARIABLE
+        ? `export ${MODE_VARIABLE}=agent`
+        : `git config${originOf(await personalGitConfig(io), MODE_KEY) === origin ? " --global" : ""} gitsign.credentialCacheMode agent`
+    return { because: `gitsign.credentialCacheMode is ${otherMode} by ${origin}`, command }
+  }
   if (credentialCache !== undefined && socketOf(io, settings, {}) === socket) return undefined
   const value = socket === usualSocket(io) ? "auto" : shellQuote(socket)
   if (origin === undefined)
@@ -117,7 +139,7 @@ async function commandAgainst(origin: string, socket: string, value: string, io:
   }
   // The environment counts more than `git -c`.
   if (origin.startsWith("command line")) return `export ${VARIABLE}=${value}`
-  const isPersonal = originOf(await personalGitConfig(io)) === origin
+  const isPersonal = originOf(await personalGitConfig(io), KEY) === origin
   return `git config${isPersonal ? " --global" : ""} gitsign.credentialCache ${value}`
 }
 

@@ -8,9 +8,11 @@ import { Command, CommanderError } from "commander"
 import { GitsignError } from "../errors.ts"
 import { agentCommand } from "./agent.ts"
 import { completionCommand } from "./completion.ts"
+import { debugCommand } from "./debug.ts"
 import { helpCommand } from "./help.ts"
 import { hookCommand } from "./hook.ts"
 import type { CommandIo } from "./io.ts"
+import { loginCommand, logoutCommand } from "./login-verbs.ts"
 import type { Messages } from "./messages.ts"
 import { policyCommand } from "./policy.ts"
 import { resignCommand } from "./resign.ts"
@@ -19,6 +21,7 @@ import { showCommand } from "./show.ts"
 import { verifyCommand } from "./verify.ts"
 import { verifyTagCommand } from "./verify-tag.ts"
 import { versionText } from "./version.ts"
+import { whoamiCommand } from "./whoami.ts"
 
 /**
  * Runs one verb and returns the exit status: 0, unless the verb is a question and the status its answer.
@@ -64,8 +67,12 @@ function buildProgram(io: CommandIo, messages: Messages, exit: (status: number) 
   program.addCommand(hookCommand(io, messages, exit))
   program.addCommand(resignCommand(io, messages))
   program.addCommand(showCommand(io))
+  program.addCommand(whoamiCommand(io, messages))
+  program.addCommand(loginCommand(io, messages))
+  program.addCommand(logoutCommand(io, messages))
   program.addCommand(agentCommand(io, messages, exit))
   program.addCommand(sandboxCommand(io))
+  program.addCommand(debugCommand(io, messages))
   program.addCommand(new Command("version").description("print the version").action(() => io.stdout(versionText())))
   program.addCommand(completionCommand(io))
   program.addCommand(helpCommand(io))

@@ -4,20 +4,15 @@
  * @module
  */
 
-import { closeSync, constants, openSync, readSync } from "node:fs"
-import { setTimeout as wait } from "node:timers/promises"
 import { GitsignError } from "../errors.ts"
 import { printableLines } from "../formats/printable.ts"
+import { openTerminalInput } from "./ask-terminal.ts"
 import { openTerminal } from "./io.ts"
 
 /** A question that nobody answers in this time has been answered with no. In milliseconds. */
 const ANSWER_MS = 60_000
 
-/** How often the terminal is looked at. In milliseconds. */
-const POLL_MS = 40
-
-/** The longest answer that is read, and the largest text that is shown; in bytes and in lines of so many characters. */
-const MAX_ANSWER = 1024
+/** The largest text that is shown, in lines of so many characters. */
 const MAX_LINES = 40
 const MAX_LINE = 240
 
@@ -43,15 +38,15 @@ export async function askAtTerminal(text: string, limitMs: number = ANSWER_MS): 
         },
       )
     }
-    forgetTyped(input)
+    input.forget()
     output.write(`${bounded(text)}sign this? [y/N] `)
-    const answer = await readLine(input, limitMs)
+    const answer = await input.line(limitMs)
     // The person's own Enter ends the line of the question; here there was none.
     if (answer === undefined) output.write("\ngitsign: no answer, nothing is signed\n")
     return /^\s*(y|yes)\s*$/i.test(answer ?? "")
   } finally {
     output?.close()
-    if (input !== undefined) closeSync(input)
+    input?.close()
   }
 }
 
@@ -59,55 +54,4 @@ export async function askAtTerminal(text: string, limitMs: number = ANSWER_MS): 
 function bounded(text: string): string {
   const lines = text.trimEnd().split("\n", MAX_LINES)
   return lines.map((line) => `${printableLines(line.slice(0, MAX_LINE))}\n`).join("")
-}
-
-/**
- * A descriptor of the terminal that is never waited for: a blocking read in a thread would outlive Ctrl-C and the time
- * limit. A terminal opened anew is a file of its own, so that this changes nothing for the others who have it open.
- */
-function openTerminalInput(): number | undefined {
-  // Windows has no such reads.
-  if (process.platform === "win32") return undefined
-  try {
-    return openSync("/dev/tty", constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
-  } catch {
-    return undefined
-  }
-}
-
-/** What is there to be read: undefined when nothing is, empty at the end of input. */
-function readSome(fd: number): Buffer | undefined {
-  const chunk = Buffer.alloc(MAX_ANSWER)
-  try {
-    return chunk.subarray(0, readSync(fd, chunk))
-  } catch (error) {
-    const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined
-    // Otherwise the terminal is gone, or this process may not read from it.
-    return code === "EAGAIN" || code === "EINTR" ? undefined : chunk.subarray(0, 0)
-  }
-}
-
-/** Throws away what is there; somebody who pastes without an end is not waited for. */
-function forgetTyped(fd: number): void {
-  for (let i = 0; i < 64; i++) {
-    if (!readSome(fd)?.length) return
-  }
-}
-
-/** One line without its end; undefined when there is none in time, or the input has ended. */
-async function readLine(fd: number, limitMs: number): Promise<string | undefined> {
-  const end = performance.now() + limitMs
-  let line = ""
-  while (performance.now() < end) {
-    const chunk = readSome(fd)
-    if (chunk === undefined) {
-      await wait(POLL_MS)
-      continue
-    }
-    if (chunk.length === 0) return undefined
-    line += chunk.toString("latin1")
-    const [answer, ...more] = line.split(/[\r\n]/)
-    if (more.length > 0 || line.length >= MAX_ANSWER) return answer
-  }
-  return undefined
 }

@@ -9,11 +9,19 @@ import { createFulcioClient } from "../services/fulcio.ts"
 import { identityOf, parseIdentityToken } from "../services/oidc/token.ts"
 import { createRekorClient } from "../services/rekor.ts"
 import { createTimestampAuthority } from "../services/timestamp-authority.ts"
-import { type Credential, checkCommitter, createCredential, sign } from "../sign/sign.ts"
+import {
+  type Credential,
+  checkCommitter,
+  createCredential,
+  createKeptCredential,
+  type KeptCredential,
+  sign,
+} from "../sign/sign.ts"
 import { contextOf } from "./agent-client.ts"
 import type { AgentTools } from "./agent-conversation.ts"
 import type { MadeSignature, Signing } from "./git-sign.ts"
 import type { CommandIo } from "./io.ts"
+import type { KeptLogin } from "./kept-login.ts"
 import { httpClientOf } from "./network.ts"
 import { trustOf } from "./trust.ts"
 
@@ -29,6 +37,8 @@ interface Held {
   readonly identity: string
   readonly begun: number
   signatures: number
+  /** What the keyring needs to keep it; undefined where nothing is kept. */
+  readonly kept: KeptCredential | undefined
 }
 
 /**
@@ -60,18 +70,34 @@ export function signerHere({ config, io, person, identityToken, logging }: Agent
     now().getTime() < credential.certificate.notAfter.getTime() - MARGIN_MS &&
     (agentLifetime === 0 || now().getTime() < begun + agentLifetime * 1000) &&
     (agentMaxSignatures === 0 || signatures < agentMaxSignatures)
+  const certify = waitFor(config.fulcio, issue)
+  let keyring: KeptLogin | undefined
+  let isOpened = config.credentialCacheMode !== "system"
   let held: Held | undefined
   return async (what) => {
+    if (!isOpened) {
+      const { openKeptLogin } = await import("./kept-login.ts")
+      keyring = await openKeptLogin(config, io, person)
+      isOpened = true
+      held = await keyring?.load()
+    }
     if (held !== undefined && !isUsable(held)) held = undefined
     if (held === undefined) {
       const token = await identityToken()
       const identity = identityOf(parseIdentityToken(token))
       if (config.agentConfirm) await agree(what.payload, identity, io)
-      const credential = await createCredential(token, waitFor(config.fulcio, issue))
+      const { credential, kept } =
+        keyring === undefined
+          ? { credential: await createCredential(token, certify), kept: undefined }
+          : await createKeptCredential(token, certify)
       if (config.matchCommitter) checkCommitter(credential.signer, config.committer)
-      held = { credential, identity, begun: now().getTime(), signatures: 0 }
+      held = { credential, identity, begun: now().getTime(), signatures: 0, kept }
     } else if (config.agentConfirm) await agree(what.payload, held.identity, io)
     held.signatures++
+    // Before the signature is made: one that is counted too often is better than one too many.
+    if (held.kept !== undefined && (held.signatures === 1 || agentMaxSignatures !== 0)) {
+      await keyring?.save({ ...held, kept: held.kept })
+    }
     const { der, signer, signingTime, logEntry } = await sign({
       ...what,
       credential: held.credential,

@@ -69,21 +69,63 @@ export interface LoginPageOptions {
   readonly error?: string
 }
 
+const ABOUT = `<p id="about">This is a local Sigstore for trying and testing. It believes whatever address you enter, and nothing leaves this machine.</p>`
+
+const BUTTONS = `<button class="primary" type="submit" name="answer" value="continue">Continue</button>
+<button type="submit" name="answer" value="deny" formnovalidate>Cancel</button>`
+
+/** The attributes of the first field, and the message before the form, for the last try that went wrong if one did. */
+function complaint(error: string | undefined): { readonly message: string; readonly attributes: string } {
+  if (error === undefined) return { message: "", attributes: 'aria-describedby="about"' }
+  return {
+    message: `<p class="error" id="error" role="alert">${escapeHtml(error)}</p>\n`,
+    attributes: 'aria-describedby="error about" aria-invalid="true"',
+  }
+}
+
+const emailField = (email: string, attributes: string): string =>
+  `<label for="email">E-mail address</label>
+<input id="email" name="email" type="email" value="${escapeHtml(email)}" required autocomplete="email" ${attributes}>`
+
 /** The page that asks for an e-mail address, with a way to say no. */
 export function loginPage({ action, email, error }: LoginPageOptions): Page {
-  const message = error === undefined ? "" : `<p class="error" id="error" role="alert">${escapeHtml(error)}</p>\n`
-  const described = error === undefined ? "about" : "error about"
+  const { message, attributes } = complaint(error)
   return page(
     "Sign in to the gitsign sandbox",
-    `<p id="about">This is a local Sigstore for trying and testing. It believes whatever address you enter, and nothing leaves this machine.</p>
+    `${ABOUT}
 ${message}<form method="post" action="${escapeHtml(action)}">
-<label for="email">E-mail address</label>
-<input id="email" name="email" type="email" value="${escapeHtml(email)}" required autofocus autocomplete="email" aria-describedby="${described}"${error === undefined ? "" : ' aria-invalid="true"'}>
-<button class="primary" type="submit" name="answer" value="continue">Continue</button>
-<button type="submit" name="answer" value="deny" formnovalidate>Cancel</button>
+${emailField(email, `autofocus ${attributes}`)}
+${BUTTONS}
 </form>`,
   )
 }
+
+/** The page that asks for the code another device shows, and for an e-mail address, with a way to say no. */
+export function devicePage({ action, email, code, error }: LoginPageOptions & { readonly code: string }): Page {
+  const { message, attributes } = complaint(error)
+  return page(
+    "Sign in on another device",
+    `${ABOUT}
+<p id="compare">Continue only if a program of yours shows this very code.</p>
+${message}<form method="post" action="${escapeHtml(action)}">
+<label for="code">Code</label>
+<input id="code" name="user_code" value="${escapeHtml(code)}" required autofocus autocomplete="off" autocapitalize="characters" spellcheck="false" ${attributes.replace('about"', 'about compare"')}>
+${emailField(email, "")}
+${BUTTONS}
+</form>`,
+  )
+}
+
+/** The page after a login on another device. */
+export const deviceSignedInPage = (email: string): Page =>
+  page(
+    "Signed in",
+    `<p role="status">The other device goes on as ${escapeHtml(email)} in a moment. You can close this page.</p>`,
+  )
+
+/** The page after a login on another device that the person refused. */
+export const deviceRefusedPage = (): Page =>
+  page("Cancelled", '<p role="status">Nobody was signed in. You can close this page.</p>')
 
 /** The page that shows a code to copy, for a program that no browser can reach. */
 export const codePage = (code: string): Page =>

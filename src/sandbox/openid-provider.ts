@@ -1,7 +1,8 @@
 /**
- * The sandbox's OpenID provider: oidc-provider with one public client and a page that believes any e-mail address.
+ * The sandbox's OpenID provider: oidc-provider with one public client and pages that believe any e-mail address.
  *
- * OpenID Connect Core 1.0 (authorization code flow), PKCE (RFC 7636), loopback redirects on any port (RFC 8252 §7.3).
+ * OpenID Connect Core 1.0 (authorization code flow, refresh tokens for `offline_access`), PKCE (RFC 7636), loopback redirects on any
+ * port (RFC 8252 §7.3), logins on another device (RFC 8628), revocation (RFC 7009).
  *
  * @module
  */
@@ -11,7 +12,9 @@ import type { EventEmitter } from "node:events"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Configuration, interactionPolicy } from "oidc-provider"
 import { messageOf } from "../errors.ts"
-import { codePage, errorPage, loginPage, type Page } from "./login-page.ts"
+import { answerDeviceLogin, DEVICE_PATH, SCOPES } from "./device-login.ts"
+import { DEFAULT_EMAIL, isEmail, NOT_AN_EMAIL, readForm, sendPage } from "./login-form.ts"
+import { codePage, errorPage, loginPage } from "./login-page.ts"
 import { createStorage } from "./openid-storage.ts"
 import { AUDIENCE, emailOf, privateJwk, subjectOf } from "./token.ts"
 
@@ -20,8 +23,11 @@ const OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 const LOGIN_PATH = "/login/"
 
-/** The most that a login form takes, in bytes. */
-const MAX_FORM = 4096
+/** How often a program may ask whether somebody has logged in on another device, in seconds. */
+const DEVICE_INTERVAL_S = 1
+
+/** How long a refresh token, and the grant behind it, lasts, in seconds: a week. */
+const REFRESH_LIFE_S = 7 * 24 * 3600
 
 export interface OpenIdProviderOptions {
   /** The provider's address without a path. */
@@ -62,10 +68,7 @@ async function load(options: OpenIdProviderOptions): Promise<OpenIdHandler> {
     import("oidc-provider/lib/provider.js"),
     import("oidc-provider/lib/helpers/interaction_policy/index.js"),
   ])
-  const policy = base()
-  // The login page says what is asked for; a second page for consent would say the same.
-  policy.remove("consent")
-  const provider = new Provider(options.issuer, configuration(options, policy))
+  const provider = new Provider(options.issuer, configuration(options, base()))
   const application: EventEmitter = provider
   application.on("error", (error: unknown) => options.log(`openid: ${messageOf(error)}`))
   provider.on("server_error", (_context, error) => options.log(`openid: ${error.message}`))
@@ -75,6 +78,9 @@ async function load(options: OpenIdProviderOptions): Promise<OpenIdHandler> {
   provider.on("grant.error", (_context, error) =>
     options.log(`openid: token: ${error.error_description ?? error.message}`),
   )
+  provider.on("device_authorization.success", (_context, answer) => {
+    answer.interval = DEVICE_INTERVAL_S
+  })
   provider.use(async (context, next) => {
     await next()
     const location = context.res.getHeader("location")
@@ -98,7 +104,7 @@ async function load(options: OpenIdProviderOptions): Promise<OpenIdHandler> {
     const action = `${LOGIN_PATH}${details.uid}`
     if (request.method !== "POST") {
       const hint = details.params.login_hint
-      const email = typeof hint === "string" ? hint : "dev@example.com"
+      const email = typeof hint === "string" ? hint : DEFAULT_EMAIL
       return sendPage(response, 200, loginPage({ action, email }))
     }
     const form = await readForm(request)
@@ -107,14 +113,9 @@ async function load(options: OpenIdProviderOptions): Promise<OpenIdHandler> {
       const refusal = { error: "access_denied", error_description: "the person cancelled the login" }
       return provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false })
     }
-    if (!/^[!-?A-~]+@[!-?A-~]+$/.test(email)) {
-      return sendPage(
-        response,
-        422,
-        loginPage({ action, email, error: "Enter an e-mail address such as dev@example.com." }),
-      )
-    }
-    const result = { login: { accountId: subjectOf(email), remember: false } }
+    if (!isEmail(email)) return sendPage(response, 422, loginPage({ action, email, error: NOT_AN_EMAIL }))
+    // The login page says what is asked for; a second page for consent would say the same.
+    const result = { login: { accountId: subjectOf(email), remember: false }, consent: {} }
     return provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false })
   }
 
@@ -124,6 +125,12 @@ async function load(options: OpenIdProviderOptions): Promise<OpenIdHandler> {
     // A sandbox is for trying identities: every login asks for one, whatever the browser remembers of the last.
     request.headers.cookie = withoutSession(request.headers.cookie ?? "")
     if (request.url?.startsWith(LOGIN_PATH)) return login(request, response)
+    const path = request.url?.split("?")[0] ?? ""
+    if (path === DEVICE_PATH) return answerDeviceLogin(provider, request, response)
+    // oidc-provider's own way on from its own page, which warns on the console.
+    if (path.startsWith(`${DEVICE_PATH}/`) && path !== `${DEVICE_PATH}/auth`) {
+      return sendPage(response, 404, errorPage("There is no such page."))
+    }
     return handle(request, response)
   }
 }
@@ -138,7 +145,7 @@ function configuration(options: OpenIdProviderOptions, policy: interactionPolicy
         client_id: AUDIENCE,
         token_endpoint_auth_method: "none",
         application_type: "native",
-        grant_types: ["authorization_code"],
+        grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
         response_types: ["code"],
         redirect_uris: [...loopback.flatMap((host) => redirectPaths.map((path) => host + path)), OUT_OF_BAND],
         id_token_signed_response_alg: "ES256",
@@ -148,13 +155,16 @@ function configuration(options: OpenIdProviderOptions, policy: interactionPolicy
     cookies: { keys: [options.cookieSecret] },
     responseTypes: ["code"],
     clientAuthMethods: ["none"],
-    scopes: ["openid", "email"],
+    scopes: [...SCOPES],
     claims: { openid: ["sub"], email: ["email", "email_verified"] },
     // The e-mail address belongs into the ID token: Fulcio sees nothing else.
     conformIdTokenClaims: false,
     pkce: { required: () => true },
     features: {
       devInteractions: { enabled: false },
+      deviceFlow: { enabled: true },
+      // Said here although it is the default, which warns on the console.
+      revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
       rpInitiatedLogout: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
       resourceIndicators: { enabled: false },
@@ -171,7 +181,7 @@ function configuration(options: OpenIdProviderOptions, policy: interactionPolicy
       const { client, session, provider } = context.oidc
       if (client === undefined || session?.accountId === undefined) return undefined
       const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId })
-      grant.addOIDCScope("openid email")
+      grant.addOIDCScope([...context.oidc.requestParamOIDCScopes].join(" "))
       await grant.save()
       return grant
     },
@@ -181,7 +191,16 @@ function configuration(options: OpenIdProviderOptions, policy: interactionPolicy
       context.set(headers)
       context.body = html
     },
-    ttl: { AccessToken: 600, AuthorizationCode: 60, IdToken: 600, Interaction: 3600, Session: 3600, Grant: 3600 },
+    ttl: {
+      AccessToken: 600,
+      AuthorizationCode: 60,
+      DeviceCode: 600,
+      IdToken: 600,
+      Interaction: 3600,
+      RefreshToken: REFRESH_LIFE_S,
+      Session: 3600,
+      Grant: REFRESH_LIFE_S,
+    },
   }
 }
 
@@ -190,17 +209,3 @@ const withoutSession = (cookies: string): string =>
     .split(/;\s*/)
     .filter((cookie) => !cookie.startsWith("_session"))
     .join("; ")
-
-function sendPage(response: ServerResponse, status: number, { html, headers }: Page): void {
-  response.writeHead(status, headers)
-  response.end(html)
-}
-
-async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
-  let text = ""
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    text += chunk.toString("utf8")
-    if (text.length > MAX_FORM) break
-  }
-  return new URLSearchParams(text)
-}

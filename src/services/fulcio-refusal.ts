@@ -22,7 +22,11 @@ interface AcceptedIssuer {
   /** An exact address, or one with `*` for any label. */
   readonly pattern: string
   readonly audience: string
+  /** Whether the certificate will name the token's email address. */
+  readonly wantsEmail: boolean
   readonly verifiesEmail: boolean
+  /** Of an issuer of SPIFFE identities: the only trust domain that is accepted; else "". */
+  readonly trustDomain: string
 }
 
 /**
@@ -74,9 +78,19 @@ function explainToken(
       "ERR_TOKEN",
       `the identity token is for the audience ${found}, but ${peer} wants "${audience}"`,
       {
-        hint: `ask the issuer for a token with the audience ${audience}`,
+        hint: `ask the issuer for a token with the audience ${audience}; what gitsign asks for is in gitsign.clientID`,
       },
     )
+  }
+  if (claims.email === undefined && issuer?.wantsEmail) {
+    return new GitsignError("ERR_TOKEN", `the identity token holds no email address, and ${peer} wants one`, {
+      hint: `have ${printable(claims.iss)} put the address into its tokens (the scope or claim "email")`,
+    })
+  }
+  const trustDomain = printable(issuer?.trustDomain ?? "")
+  if (trustDomain !== "" && !claims.sub.startsWith(`spiffe://${trustDomain}/`)) {
+    const message = `${peer} accepts SPIFFE identities of the trust domain ${trustDomain}, and this is ${printable(claims.sub)}`
+    return new GitsignError("ERR_TOKEN", message, { hint: "sign with a workload of that trust domain" })
   }
   if (claims.email !== undefined && !claims.emailVerified && (issuer?.verifiesEmail ?? true)) {
     return new GitsignError("ERR_TOKEN", `the issuer has not verified the address ${printable(claims.email)}`, {
@@ -107,6 +121,8 @@ async function acceptedIssuers(context: RefusalContext): Promise<readonly Accept
 const readIssuer = (issuer: JsonReader): AcceptedIssuer => ({
   pattern: issuer.optionalString("issuerUrl") || issuer.string("wildcardIssuerUrl"),
   audience: issuer.string("audience"),
+  wantsEmail: issuer.optionalString("challengeClaim") === "email",
+  trustDomain: issuer.optionalString("spiffeTrustDomain") ?? "",
   verifiesEmail: issuer.optionalString("challengeClaim") === "email" && issuer.get("skipEmailVerification") !== true,
 })
 

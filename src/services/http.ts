@@ -10,8 +10,9 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type 
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https"
 import * as tls from "node:tls"
 import { GitsignError } from "../errors.ts"
+import { isLoopbackHost } from "./loopback-host.ts"
 import { describeNetworkError } from "./network-error.ts"
-import { isLoopbackHost, type ProxySettings, proxyFor } from "./proxy.ts"
+import { type ProxySettings, proxyFor } from "./proxy.ts"
 
 /** How to make a client. The caller reads the environment; this module does not. */
 export interface HttpClientOptions {

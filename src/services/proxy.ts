@@ -6,6 +6,7 @@
 
 import { BlockList, isIP } from "node:net"
 import { GitsignError } from "../errors.ts"
+import { isLoopbackHost } from "./loopback-host.ts"
 
 /** The proxy settings of the environment, as text. Plain http reaches only this machine, so HTTP_PROXY has no use. */
 export interface ProxySettings {
@@ -13,11 +14,6 @@ export interface ProxySettings {
   readonly httpsProxy?: string | undefined
   /** NO_PROXY or no_proxy: comma separated names (with their subdomains), addresses, networks, or `*`. */
   readonly noProxy?: string | undefined
-}
-
-/** Whether `hostname`, as URL has it, can only mean this machine. */
-export function isLoopbackHost(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname)
 }
 
 /**

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { createHash, webcrypto } from "node:crypto"
+import { createHash, createPrivateKey, createPublicKey, webcrypto } from "node:crypto"
 import { GitsignError, messageOf } from "../errors.ts"
 import { CMS_OID, encodeSignedAttrs, encodeSignedData } from "../formats/cms.ts"
 import { encodeOctetString } from "../formats/der.ts"
@@ -58,10 +58,80 @@ const ECDSA_SHA256 = { name: "ECDSA", hash: "SHA-256" } as const
  * @throws whatever the port throws; ERR_FULCIO when the certificate is malformed or not for this key
  */
 export async function createCredential(identityToken: string, issueCertificate: IssueCertificate): Promise<Credential> {
-  const { privateKey, publicKey } = await subtle.generateKey(P256, false, ["sign", "verify"])
-  const publicKeyDer = new Uint8Array(await subtle.exportKey("spki", publicKey))
-  const signBytes = async (bytes: Uint8Array): Promise<Uint8Array> =>
+  return certify(await subtle.generateKey(P256, false, ["sign", "verify"]), identityToken, issueCertificate)
+}
+
+/** A credential in a form that can be stored. It is a secret: whoever has it signs as its identity until the certificate ends. */
+export interface KeptCredential {
+  /** PKCS #8 (RFC 5958), DER. */
+  readonly privateKeyPkcs8: Uint8Array
+  /** DER. */
+  readonly certificate: Uint8Array
+}
+
+/**
+ * As {@link createCredential}, and gives the key out to be kept. The caller MUST put it only where none but this person reads it.
+ *
+ * @throws as {@link createCredential} does
+ */
+export async function createKeptCredential(
+  identityToken: string,
+  issueCertificate: IssueCertificate,
+): Promise<{ readonly credential: Credential; readonly kept: KeptCredential }> {
+  const keyPair = await subtle.generateKey(P256, true, ["sign", "verify"])
+  const credential = await certify(keyPair, identityToken, issueCertificate)
+  const privateKeyPkcs8 = new Uint8Array(await subtle.exportKey("pkcs8", keyPair.privateKey))
+  return { credential, kept: { privateKeyPkcs8, certificate: credential.certificate.der } }
+}
+
+/**
+ * The credential that was kept; its key cannot be had from it again. Whether the certificate is still valid is for the caller to ask.
+ *
+ * @throws ERR_CERTIFICATE when key or certificate cannot be read, or the certificate is for another key
+ */
+export async function restoreCredential(kept: KeptCredential): Promise<Credential> {
+  const { certificate, signer } = readCertificate(kept.certificate, "ERR_CERTIFICATE", "the kept certificate")
+  let publicKeyDer: Uint8Array
+  let privateKey: webcrypto.CryptoKey
+  try {
+    const key = createPrivateKey({ key: Buffer.from(kept.privateKeyPkcs8), format: "der", type: "pkcs8" })
+    publicKeyDer = createPublicKey(key).export({ format: "der", type: "spki" })
+    privateKey = await subtle.importKey("pkcs8", Buffer.from(kept.privateKeyPkcs8), P256, false, ["sign"])
+  } catch {
+    // What the library says of a key is not for messages.
+    throw new GitsignError("ERR_CERTIFICATE", "the kept key cannot be read")
+  }
+  if (Buffer.compare(certificate.subjectPublicKeyInfo, publicKeyDer) !== 0) {
+    throw new GitsignError("ERR_CERTIFICATE", "the kept certificate is for another key")
+  }
+  return { sign: signerWith(privateKey), certificate, signer }
+}
+
+const signerWith =
+  (privateKey: webcrypto.CryptoKey): Credential["sign"] =>
+  async (bytes) =>
     encodeEcdsaSigValue(new Uint8Array(await subtle.sign(ECDSA_SHA256, privateKey, bytes)))
+
+function readCertificate(
+  der: Uint8Array,
+  code: "ERR_FULCIO" | "ERR_CERTIFICATE",
+  what: string,
+): { readonly certificate: Certificate; readonly signer: Signer } {
+  try {
+    const certificate = parseCertificate(der)
+    return { certificate, signer: signerOf(certificate) }
+  } catch (cause) {
+    throw new GitsignError(code, `${what} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}
+
+async function certify(
+  { privateKey, publicKey }: webcrypto.CryptoKeyPair,
+  identityToken: string,
+  issueCertificate: IssueCertificate,
+): Promise<Credential> {
+  const publicKeyDer = new Uint8Array(await subtle.exportKey("spki", publicKey))
+  const signBytes = signerWith(privateKey)
   const { certificates } = await issueCertificate({
     identityToken,
     publicKeyDer,
@@ -71,15 +141,8 @@ export async function createCredential(identityToken: string, issueCertificate: 
   const [leaf] = certificates
   if (leaf === undefined)
     throw new GitsignError("ERR_FULCIO", "the certificate authority answered without a certificate")
-  let certificate: Certificate
-  let signer: Signer
-  try {
-    certificate = parseCertificate(leaf)
-    signer = signerOf(certificate)
-  } catch (cause) {
-    const message = `the certificate authority answered with a certificate that cannot be read: ${messageOf(cause)}`
-    throw new GitsignError("ERR_FULCIO", message, { cause })
-  }
+  const what = "the certificate authority answered with a certificate that"
+  const { certificate, signer } = readCertificate(leaf, "ERR_FULCIO", what)
   if (Buffer.compare(certificate.subjectPublicKeyInfo, publicKeyDer) !== 0) {
     throw new GitsignError("ERR_FULCIO", "the certificate authority answered with a certificate for another key")
   }

@@ -1,9 +1,9 @@
 /**
  * Runs a command at a terminal of its own, as a person would: bun makes the pseudo-terminal, Node has none.
  *
- * Usage: bun at-terminal.mjs JSON, with `{command, env, cwd, steps: [{after, send | kill}]}`: what is written, or what
- * ends the command, once the text has been seen on the terminal (`after: ""` is at once). Prints `{shown, status,
- * signal, ms}` as JSON.
+ * Usage: bun at-terminal.mjs JSON, with `{command, env, cwd, steps: [{after, send | run}]}`: what is written once the text has been seen
+ * on the terminal (`after: ""` is at once), or a command that gets all that was shown on its stdin, and whose output is written.
+ * Prints `{shown, status, signal, ms}` as JSON.
  *
  * @module
  */
@@ -21,9 +21,13 @@ const child = Bun.spawn(command, {
     data(terminal, data) {
       shown += Buffer.from(data).toString("utf8")
       while (steps.length > 0 && shown.indexOf(steps[0].after, seen) >= 0) {
-        const { after, send } = steps.shift()
+        const { after, send, run } = steps.shift()
         seen = shown.indexOf(after, seen) + after.length
-        terminal.write(send)
+        if (run === undefined) terminal.write(send)
+        else {
+          const { stdout } = Bun.spawnSync(run, { env, cwd, stdin: Buffer.from(shown) })
+          if (stdout.length > 0) terminal.write(stdout)
+        }
       }
     },
   },

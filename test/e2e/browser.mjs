@@ -1,8 +1,10 @@
 // Stands in for a person with a browser: opens the login address, fills in the form, follows every redirect.
-// Usage: node browser.mjs continue|deny|never EMAIL URL. GITSIGN_TEST_LOGINS names a file that gets a line for each login.
-import { appendFileSync } from "node:fs"
+// Usage: node browser.mjs continue|deny|never|paste EMAIL URL. GITSIGN_TEST_LOGINS names a file that gets a line for each login. `paste` is a
+// browser on another machine: it prints the address that it could not open. An URL of - is the login page that stdin shows.
+import { appendFileSync, readFileSync } from "node:fs"
 
-const [answer, email, first] = process.argv.slice(2)
+const [answer, email, given] = process.argv.slice(2)
+const first = given === "-" ? /https?:\/\/\S+\/auth\?\S+/.exec(readFileSync(0, "utf8"))?.[0] : given
 if (process.env.GITSIGN_TEST_LOGINS) appendFileSync(process.env.GITSIGN_TEST_LOGINS, `${answer} ${email}\n`)
 const cookies = new Map()
 
@@ -19,6 +21,10 @@ async function visit(address, init = {}) {
     const location = response.headers.get("location")
     if (location === null) return { url, html: await response.text() }
     url = new URL(location, url)
+    if (answer === "paste" && url.searchParams.has("code")) {
+      process.stdout.write(`${url.href}\r`)
+      process.exit()
+    }
     options = {}
   }
   throw new Error("too many redirects")
@@ -35,7 +41,7 @@ if (answer !== "never") {
     await visit(target, {
       method: "POST",
       headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: new URLSearchParams({ email, answer }).toString(),
+      body: new URLSearchParams({ email, answer: answer === "deny" ? "deny" : "continue" }).toString(),
     })
   }
 }

@@ -5,9 +5,19 @@
  */
 
 import { type ChildProcess, type SpawnSyncReturns, spawn, spawnSync } from "node:child_process"
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { basename, join, resolve } from "node:path"
+import { secret } from "../support/secrets.ts"
 
 /** The built program for Node; `npm test` builds it. */
 const ENTRY = resolve(import.meta.dirname, "../../dist/gitsign.cjs")
@@ -43,7 +53,7 @@ export async function startServices(): Promise<Services> {
     })
     if (ran.status !== 0)
       throw new Error(`gitsign sandbox ${args.join(" ")} exited ${ran.status}\n${ran.stdout}${ran.stderr}`)
-    return ran.stdout
+    return args[0] === "token" ? secret(ran.stdout) : ran.stdout
   }
   sandbox("start")
   const environment = exportsOf(sandbox("env"))
@@ -115,6 +125,13 @@ function externalServices(env: NodeJS.ProcessEnv): Services {
   }
 }
 
+/** Where GITSIGN_TEST_LOGS names a folder, everything that git and gitsign log goes there, to be searched for secrets. */
+function logsToSearch(root: string): Record<string, string> {
+  const { GITSIGN_TEST_LOGS: folder } = process.env
+  if (!folder) return {}
+  return { GITSIGN_LOG: join(folder, `${basename(root)}.log`), GIT_TRACE: join(folder, `${basename(root)}.trace`) }
+}
+
 /** The result of one command. */
 export interface Ran {
   readonly status: number | null
@@ -148,7 +165,10 @@ export class Workspace {
       GIT_CONFIG_NOSYSTEM: "1",
       GIT_TERMINAL_PROMPT: "0",
       LC_ALL: "C.UTF-8",
+      // Logins here are answered by programs; the tests of the question take this away.
+      GITSIGN_PUBLISH_CONSENT: "always",
       TMPDIR: this.root,
+      ...logsToSearch(this.root),
       ...environment,
     }
     this.git(home, "config", "--global", "user.name", "A Developer")
@@ -178,6 +198,7 @@ export class Workspace {
       maxBuffer: 64 * 1024 * 1024,
     })
     if (result.error !== undefined) throw result.error
+    this.#keep(result.stderr)
     return { status: result.status, stdout: result.stdout, stderr: result.stderr }
   }
 
@@ -211,8 +232,16 @@ export class Workspace {
         stderr += chunk
       })
       child.on("error", reject)
-      child.on("close", (status) => done({ status, stdout, stderr }))
+      child.on("close", (status) => {
+        this.#keep(stderr)
+        done({ status, stdout, stderr })
+      })
     })
+  }
+
+  #keep(stderr: string): void {
+    const { GITSIGN_TEST_LOGS: folder } = process.env
+    if (folder && stderr !== "") appendFileSync(join(folder, `${basename(this.root)}.stderr`), stderr)
   }
 
   /** Runs git and expects it to succeed; returns what it prints on stdout, without the last line feed. */

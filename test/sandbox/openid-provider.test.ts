@@ -237,14 +237,149 @@ describe("refusals", () => {
   })
 })
 
+/** Begins a login on another device, as a program would. */
+async function beginDeviceLogin(scope = "openid email") {
+  const config = await configuration()
+  const answer = await client.initiateDeviceAuthorization(config, { scope })
+  const tokens = () =>
+    client.genericGrantRequest(config, "urn:ietf:params:oauth:grant-type:device_code", {
+      device_code: answer.device_code,
+    })
+  return { config, answer, tokens }
+}
+
+describe("a login on another device", () => {
+  test("waits, and then gives an ID token that Fulcio takes, once", async () => {
+    const { answer, tokens } = await beginDeviceLogin()
+    expect(answer).toMatchObject({
+      user_code: expect.stringMatching(/^[A-Z]{4}-[A-Z]{4}$/),
+      verification_uri: `${box.sandbox.urls.issuer}/device`,
+      verification_uri_complete: `${box.sandbox.urls.issuer}/device?user_code=${answer.user_code}`,
+      expires_in: 600,
+      interval: 1,
+    })
+    await expect(tokens()).rejects.toMatchObject({ error: "authorization_pending" })
+    const browser = new Browser()
+    const page = await browser.open(answer.verification_uri_complete ?? "")
+    expect(page.text).toContain(`value="${answer.user_code}"`)
+    const done = await browser.submit(page, {
+      user_code: answer.user_code,
+      email: "person@example.com",
+      answer: "continue",
+    })
+    expect([done.status, done.text]).toEqual([200, expect.stringContaining("goes on as person@example.com")])
+    const got = await tokens()
+    expect(got.refresh_token).toBeUndefined()
+    expect(got.claims()).toMatchObject({ aud: "sigstore", email: "person@example.com", email_verified: true })
+    const request = signingRequest(got.id_token ?? "", newKey(), "person@example.com")
+    expect((await post(`${box.sandbox.urls.fulcio}/api/v2/signingCert`, request)).status).toBe(200)
+    await expect(tokens()).rejects.toMatchObject({ error: "invalid_grant" })
+  })
+
+  test("takes a code as people type it, and keeps what was wrong, harmlessly", async () => {
+    const { answer, tokens } = await beginDeviceLogin()
+    const browser = new Browser()
+    const page = await browser.open(answer.verification_uri)
+    const wrong = await browser.submit(page, { user_code: '"><script>', email: "a@example.com", answer: "continue" })
+    expect([wrong.status, wrong.text]).toEqual([422, expect.stringContaining("No login waits for this code")])
+    expect(wrong.text).toContain('role="alert"')
+    expect(wrong.text).toContain('value="&#34;&#62;&#60;script&#62;"')
+    const user_code = ` ${answer.user_code.toLowerCase().replace("-", " ")}`
+    const noAddress = await browser.submit(wrong, { user_code, email: "nobody", answer: "continue" })
+    expect([noAddress.status, noAddress.text]).toEqual([422, expect.stringContaining("Enter an e-mail address")])
+    expect((await browser.submit(noAddress, { user_code, email: "a@example.com", answer: "continue" })).status).toBe(
+      200,
+    )
+    expect((await tokens()).claims()?.email).toBe("a@example.com")
+    const again = await browser.submit(page, { user_code, email: "b@example.com", answer: "continue" })
+    expect([again.status, again.text]).toEqual([422, expect.stringContaining("used already")])
+  })
+
+  test("that the person cancels ends as access_denied", async () => {
+    const { answer, tokens } = await beginDeviceLogin()
+    const browser = new Browser()
+    const fields = { user_code: answer.user_code, email: "", answer: "deny" }
+    const page = await browser.submit(await browser.open(answer.verification_uri), fields)
+    expect([page.status, page.text]).toEqual([200, expect.stringContaining("Nobody was signed in")])
+    await expect(tokens()).rejects.toMatchObject({ error: "access_denied" })
+    expect((await browser.submit(await browser.open(answer.verification_uri), fields)).status).toBe(422)
+  })
+
+  test("has a page that is usable by keyboard and screen reader, and nothing beside it", async () => {
+    const { text, headers } = await new Browser().open(`${box.sandbox.urls.issuer}/device`)
+    expect(text).toMatch(/<label for="code">[^<]+<\/label>\s*<input id="code"/)
+    expect(text.match(/<h1>/g)).toHaveLength(1)
+    expect(text).not.toContain("<script")
+    expect(headers.get("content-security-policy")).toContain("default-src 'none'")
+    expect((await new Browser().open(`${box.sandbox.urls.issuer}/device/x`)).status).toBe(404)
+  })
+})
+
+describe("a refresh token", () => {
+  const deviceTokens = async () => {
+    const { config, answer, tokens } = await beginDeviceLogin("openid email offline_access")
+    const browser = new Browser()
+    const fields = { user_code: answer.user_code, email: "person@example.com", answer: "continue" }
+    await browser.submit(await browser.open(answer.verification_uri), fields)
+    return { config, tokens: await tokens() }
+  }
+
+  test("comes with a login in the browser, and only when it is asked for", async () => {
+    for (const [more, comes] of [
+      [{ scope: "openid email offline_access", prompt: "consent" }, true],
+      [{ prompt: "consent" }, false],
+    ] as const) {
+      const { config, url, checks } = await beginLogin("http://localhost:43210/auth/callback", more)
+      const browser = new Browser()
+      const page = await browser.open(url.href)
+      const back = await browser.submit(page, { email: "person@example.com", answer: "continue" })
+      const tokens = await client.authorizationCodeGrant(config, new URL(back.url), checks)
+      expect(tokens.refresh_token !== undefined).toBe(comes)
+      if (tokens.refresh_token === undefined) continue
+      const next = await client.refreshTokenGrant(config, tokens.refresh_token)
+      expect(next.claims()).toMatchObject({ email: "person@example.com", email_verified: true })
+    }
+  })
+
+  test("gives an ID token and its successor; used twice, it ends the login", async () => {
+    const { config, tokens } = await deviceTokens()
+    const first = tokens.refresh_token ?? ""
+    const next = await client.refreshTokenGrant(config, first)
+    expect(next.claims()).toMatchObject({ aud: "sigstore", email: "person@example.com", email_verified: true })
+    expect(next.refresh_token).toMatch(/./)
+    expect(next.refresh_token).not.toBe(first)
+    await expect(client.refreshTokenGrant(config, first)).rejects.toMatchObject({ error: "invalid_grant" })
+    await expect(client.refreshTokenGrant(config, next.refresh_token ?? "")).rejects.toMatchObject({
+      error: "invalid_grant",
+    })
+  })
+
+  test("is worth nothing when it was revoked, and the console stays empty", async () => {
+    const notice = vi.spyOn(console, "info")
+    const { config, tokens } = await deviceTokens()
+    const token = tokens.refresh_token ?? ""
+    await client.tokenRevocation(config, token)
+    await expect(client.refreshTokenGrant(config, token)).rejects.toMatchObject({ error: "invalid_grant" })
+    await client.tokenRevocation(config, token)
+    expect(notice).not.toHaveBeenCalled()
+    notice.mockRestore()
+  })
+})
+
 test("the provider writes nothing to the console", async () => {
   const spies = (["info", "warn", "error", "log"] as const).map((name) => vi.spyOn(console, name))
   const other = await temporarySandbox()
-  const response = await fetch(`${other.sandbox.urls.issuer}/.well-known/openid-configuration`)
+  const { issuer } = other.sandbox.urls
+  const response = await fetch(`${issuer}/.well-known/openid-configuration`)
   expect(await response.json()).toMatchObject({
-    issuer: other.sandbox.urls.issuer,
+    issuer,
     code_challenge_methods_supported: ["S256"],
+    device_authorization_endpoint: `${issuer}/device/auth`,
+    revocation_endpoint: expect.stringContaining(issuer),
   })
+  for (const path of ["/device", "/device?user_code=X", "/device/x"]) await fetch(`${issuer}${path}`)
+  await fetch(`${issuer}/device`, { method: "POST", body: new URLSearchParams({ user_code: "X" }) })
+  await fetch(`${issuer}/device/auth`, { method: "POST", body: new URLSearchParams({ client_id: "sigstore" }) })
   await other.remove()
   for (const spy of spies) expect(spy).not.toHaveBeenCalled()
   vi.restoreAllMocks()

@@ -171,6 +171,7 @@ describe("a refused token is explained", () => {
     issuers: [
       { issuerUrl: "https://issuer.example.com", wildcardIssuerUrl: "", audience: "sigstore", challengeClaim: "email" },
       { wildcardIssuerUrl: "https://*.ci.example.com/x", audience: "special", challengeClaim: "sub" },
+      { issuerUrl: "https://spire.example.com", audience: "sigstore", spiffeTrustDomain: "example.com" },
     ],
   }
   const refusing = (config: Answer = json(configuration), refusal: Answer = json(REFUSED, 400)) =>
@@ -198,6 +199,21 @@ describe("a refused token is explained", () => {
       { email_verified: false },
       /has not verified the address dev@example\.com/,
       /verify the address at https:\/\/issuer/,
+    ],
+    [
+      { email: undefined },
+      /holds no email address, and localhost:\d+ wants one$/,
+      /have https:\/\/issuer\.example\.com put the address/,
+    ],
+    [
+      { iss: "https://spire.example.com", sub: "spiffe://example.com.evil.example/a", email: undefined },
+      /SPIFFE identities of the trust domain example\.com, and this is spiffe:\/\/example\.com\.evil/,
+      /of that trust domain/,
+    ],
+    [
+      { iss: "https://spire.example.com", sub: "spiffe://example.com/a", email: undefined },
+      /did not accept the identity token/,
+      /get a new identity token/,
     ],
     [{}, /did not accept the identity token: There was an error processing/, /get a new identity token/],
   ])("claims %j", async (claims, message, hint) => {

@@ -17,6 +17,7 @@ import { parseTimeStampToken } from "../../src/formats/tsp.ts"
 import { type Sandbox, startSandbox } from "../../src/sandbox/sandbox.ts"
 import { createFulcioClient } from "../../src/services/fulcio.ts"
 import type { HttpClient } from "../../src/services/http.ts"
+import { browserToken } from "../../src/services/oidc/browser.ts"
 import { getIdentityToken } from "../../src/services/oidc/provider.ts"
 import { createRekorClient } from "../../src/services/rekor.ts"
 import { createTimestampAuthority } from "../../src/services/timestamp-authority.ts"
@@ -71,8 +72,10 @@ async function certificate(url: string): Promise<readonly Uint8Array[]> {
 async function identityToken(http: HttpClient): Promise<string> {
   if (sandbox !== undefined) return sandbox.token({ email: "dev@example.com" })
   const openBrowser = async (address: string) => void (await fetch(address))
-  const options = { env: {}, http, now, interactive: true, issuer, clientID: "sigstore", notify: () => undefined }
-  const { token } = await getIdentityToken({ ...options, openBrowser, tokenProvider: "interactive" })
+  const publication = () => ({ who: "", log: "", remarks: [], needsConsent: false })
+  const browser = { http, issuer, clientID: "sigstore", openBrowser, notify: () => undefined, publication }
+  const login = { env: {}, http, now, clientID: "sigstore", logIn: () => browserToken(browser) }
+  const { token } = await getIdentityToken({ ...login, tokenProvider: "interactive" })
   return token
 }
 

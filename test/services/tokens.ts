@@ -4,6 +4,8 @@
  * @module
  */
 
+import { secret } from "../support/secrets.ts"
+
 const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url")
 
 /** A token with these claims over usual ones, valid for ten minutes around `now`; undefined removes a claim. */
@@ -19,5 +21,5 @@ export function testToken(claims: Record<string, unknown> = {}, now: Date = new 
     email: "dev@example.com",
     email_verified: true,
   }
-  return `${part({ alg: "ES256", typ: "JWT" })}.${part({ ...usual, ...claims })}.${"A".repeat(86)}`
+  return secret(`${part({ alg: "ES256", typ: "JWT" })}.${part({ ...usual, ...claims })}.${"A".repeat(86)}`)
 }

@@ -33,6 +33,10 @@ function violations(
 export const verifyViolations = (document: unknown) =>
   violations("docs/verify.schema.json", ajv2020, (s) => s, document)
 
+/** What is wrong with a document of `gitsign whoami --format json`. */
+export const whoamiViolations = (document: unknown) =>
+  violations("docs/whoami.schema.json", ajv2020, (s) => s, document)
+
 /** What is wrong with a SARIF log. */
 export const sarifViolations = (log: unknown) =>
   // Draft 4 differs from draft 7 in `id` alone, as far as this schema goes.

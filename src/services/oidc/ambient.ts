@@ -1,34 +1,166 @@
 /**
- * Which way to an identity token will be taken, told without taking it: nothing is asked of anybody.
+ * Which way to an identity token will be taken, told without taking it: nothing is asked of anybody, and no library is loaded.
  *
  * @module
  */
 
-import { environmentToken, isGithubActions } from "./environment.ts"
-import { filesystemToken } from "./filesystem.ts"
-import type { Environment } from "./provider.ts"
+import {
+  detectBuildkite,
+  detectCircleci,
+  detectEnvironmentToken,
+  detectExec,
+  detectGithubActions,
+} from "./environment.ts"
+import { detectFilesystem } from "./filesystem.ts"
+import { detectGitlab } from "./gitlab.ts"
+import { detectGoogleImpersonation, detectGoogleWorkload } from "./google-detect.ts"
+import type { Environment, TokenProvider } from "./provider.ts"
+import { detectSpiffe } from "./spiffe-detect.ts"
+
+/** What the ways are told apart by. */
+export interface Surroundings {
+  readonly env: Environment
+  /** The audience that the token has to have: `gitsign.clientID`. */
+  readonly audience: string
+  /** `gitsign.tokenFile`. */
+  readonly tokenFile?: string | undefined
+  /** The words of `gitsign.tokenCommand`. */
+  readonly tokenCommand?: readonly string[] | undefined
+}
+
+/** Whether a provider has something to go by here; it may still turn out that it has no token. */
+export interface Detection {
+  readonly applies: boolean
+  /** One sentence for people, without a full stop and without any secret. */
+  readonly because: string
+  /** The token where it is at hand, not yet looked at. */
+  readonly token?: string | undefined
+}
 
 /** What can be told before a token is asked for. */
 export interface TokenSource {
-  /** A name that `gitsign.tokenProvider` may have; whether it is known is not checked here. */
+  /** A name that `gitsign.tokenProvider` may have; whether a configured one is known is not checked here. */
   readonly provider: string
   /** The token where it is at hand, not yet looked at. */
   readonly token: string | undefined
+  /** One sentence for people, without a full stop and without any secret. */
+  readonly because: string
+  /**
+   * What else of the surroundings decides whom the token will name; "" when nothing does. Two runs that differ in it MUST NOT share a
+   * login. It is no secret.
+   */
+  readonly scope: string
+}
+
+/** What is said of one provider to a person who asks how the token was found. */
+export interface Surveyed {
+  readonly provider: TokenProvider
+  readonly applies: boolean
+  /** Whether it is the one that will be asked first. */
+  readonly chosen: boolean
+  readonly because: string
+}
+
+/** A provider that needs nobody to log in. */
+export type AmbientProvider = Exclude<TokenProvider, "interactive" | "device">
+
+/** A provider that applies here. */
+export interface AmbientSource {
+  readonly provider: AmbientProvider
+  readonly token: string | undefined
+  readonly because: string
 }
 
 /**
- * The source that is configured, else the first that has a token: SIGSTORE_ID_TOKEN, a GitHub Actions job, the token file; else a login.
- *
- * @throws ERR_IO when the token file is there and cannot be read
+ * The providers in the order in which they are asked. What somebody has set up for gitsign comes first; then the Go program's, whose
+ * order cosign leaves to chance, by name; then those that only gitsign has.
  */
-export function tokenSource(env: Environment, configured: string | undefined, tokenFile?: string): TokenSource {
-  if (configured === "envvar") return { provider: "envvar", token: environmentToken(env) }
-  if (configured === "filesystem") return { provider: "filesystem", token: filesystemToken(tokenFile) }
-  if (configured) return { provider: configured, token: undefined }
-  const fromEnvironment = environmentToken(env)
-  if (fromEnvironment !== undefined) return { provider: "envvar", token: fromEnvironment }
-  if (isGithubActions(env)) return { provider: "github-actions", token: undefined }
-  const fromFile = filesystemToken(tokenFile)
-  if (fromFile !== undefined) return { provider: "filesystem", token: fromFile }
-  return { provider: "interactive", token: undefined }
+const AMBIENT: ReadonlyMap<AmbientProvider, (surroundings: Surroundings) => Detection> = new Map<
+  AmbientProvider,
+  (surroundings: Surroundings) => Detection
+>([
+  ["exec", detectExec],
+  ["buildkite-agent", detectBuildkite],
+  ["envvar", detectEnvironmentToken],
+  ["filesystem", detectFilesystem],
+  ["github-actions", detectGithubActions],
+  // Named on purpose, where the other one is only the machine's own account.
+  ["google-impersonation", (surroundings) => detectGoogleImpersonation(surroundings)],
+  ["google-workload-identity", (surroundings) => detectGoogleWorkload(surroundings)],
+  ["spiffe", (surroundings) => detectSpiffe(surroundings)],
+  ["gitlab", detectGitlab],
+  ["circleci", detectCircleci],
+])
+
+/** All names that `gitsign.tokenProvider` may have, in the order in which they are asked. */
+export const TOKEN_PROVIDERS: readonly TokenProvider[] = [...AMBIENT.keys(), "interactive", "device"]
+
+/** The provider that a configured name means. cosign registers one of them under another name than gitsign documents. */
+export const canonicalProvider = (name: string): string =>
+  name === "google-impersonate" ? "google-impersonation" : name
+
+/** Variables that tell which job, machine or account a token without a name at hand will be of. None holds a secret. */
+const SCOPE: Readonly<Record<string, readonly string[]>> = {
+  "buildkite-agent": ["BUILDKITE_JOB_ID"],
+  "github-actions": ["GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"],
+  "google-impersonation": ["GOOGLE_SERVICE_ACCOUNT_NAME", "GOOGLE_APPLICATION_CREDENTIALS"],
+  "google-workload-identity": ["GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"],
+  spiffe: ["SPIFFE_ENDPOINT_SOCKET"],
+  circleci: ["CIRCLE_WORKFLOW_JOB_ID"],
+}
+
+/** The source that is configured, else the first provider that applies here, else a login. */
+export function tokenSource(surroundings: Surroundings, configured: string | undefined): TokenSource {
+  const { provider, token, because } = configured
+    ? configuredSource(surroundings, configured)
+    : (firstOf(ambientSources(surroundings)) ?? LOGIN)
+  return { provider, token, because, scope: scopeOf(provider, surroundings) }
+}
+
+const LOGIN = { provider: "interactive", token: undefined, because: "nothing here has an identity token" } as const
+
+function configuredSource(surroundings: Surroundings, configured: string) {
+  const provider = canonicalProvider(configured)
+  return { provider, token: detect(provider, surroundings)?.token, because: `gitsign.tokenProvider is ${configured}` }
+}
+
+/** The providers that apply here, in order; each is looked at only when it is its turn. */
+export function* ambientSources(surroundings: Surroundings): Generator<AmbientSource, undefined> {
+  for (const [provider, look] of AMBIENT) {
+    const { applies, token, because } = look(surroundings)
+    if (applies) yield { provider, token, because }
+  }
+}
+
+/** What a provider finds here; undefined for one that is not ambient. */
+export const detect = (provider: string, surroundings: Surroundings): Detection | undefined =>
+  AMBIENT.get(provider as AmbientProvider)?.(surroundings)
+
+/** Looks at all providers, in order, whichever is chosen. */
+export function surveyProviders(surroundings: Surroundings, configured: string | undefined): readonly Surveyed[] {
+  const chosen = tokenSource(surroundings, configured)
+  return TOKEN_PROVIDERS.map((provider) => {
+    const { applies, because } = detect(provider, surroundings) ?? loginDetection(provider, chosen)
+    return { provider, applies, chosen: provider === chosen.provider, because }
+  })
+}
+
+function loginDetection(provider: TokenProvider, chosen: TokenSource): Detection {
+  if (chosen.provider === provider) return { applies: true, because: chosen.because }
+  const because =
+    chosen.provider === "interactive"
+      ? "it is taken where no browser can be opened, or when gitsign.tokenProvider asks for it"
+      : `a person is asked only when nothing else applies, and ${chosen.provider} does`
+  return { applies: false, because }
+}
+
+function scopeOf(provider: string, { env, tokenCommand }: Surroundings): string {
+  if (provider === "exec") return tokenCommand === undefined ? "" : JSON.stringify(tokenCommand)
+  const values = (SCOPE[provider] ?? []).map((name) => env[name] ?? "")
+  return values.every((value) => value === "") ? "" : JSON.stringify(values)
+}
+
+const firstOf = <T>(items: Iterable<T>): T | undefined => {
+  for (const item of items) return item
+  return undefined
 }

@@ -1,202 +1,252 @@
 /**
- * Login in the browser: OpenID Connect authorization code flow with PKCE (RFC 7636, S256) and a loopback redirect (RFC 8252).
+ * Login in the browser: OpenID Connect authorization code flow with PKCE (RFC 7636, S256) and a loopback redirect (RFC 8252), or with
+ * a code that the person pastes.
  *
  * @module
  */
 
 import { GitsignError, isGitsignError, messageOf } from "../../errors.ts"
-import { printable } from "../answer.ts"
-import { type HttpClient, parseServiceUrl } from "../http.ts"
 import { type Callback, startCallbackServer } from "./callback-server.ts"
+import { failurePage, loggedInPage, questionPage, refusedPage } from "./login-page.ts"
+import {
+  type Deadline,
+  type Discovered,
+  discover,
+  failAt,
+  guard,
+  LOGIN_TIMEOUT_MS,
+  orAborted,
+  requirePkce,
+  scopeOf,
+  withDeadline,
+} from "./openid.ts"
+import { readPastedCode } from "./pasted-code.ts"
+import type { LoggedIn, OpenidOptions, Publication } from "./provider.ts"
+import { type IdentityTokenClaims, parseIdentityToken } from "./token.ts"
 
-type OpenidClient = typeof import("openid-client")
-
-/** What a login needs; see {@link IdentityTokenOptions} for the members. */
-export interface BrowserOptions {
-  readonly http: HttpClient
-  readonly issuer: string
-  readonly clientID: string
-  readonly clientSecret?: string | undefined
-  readonly connectorID?: string | undefined
+/** What a login in the browser needs beyond the issuer. */
+export interface BrowserOptions extends OpenidOptions {
+  /** `gitsign.redirectURL`: an http address of this machine, or {@link OUT_OF_BAND}; any free port when undefined or "". */
   readonly redirectURL?: string | undefined
-  readonly notify: (loginUrl: string) => void
-  readonly openBrowser?: ((loginUrl: string) => Promise<void>) | undefined
-  readonly loginTimeoutMs?: number | undefined
+  /** After how many seconds the page of a finished login closes itself; never when undefined. */
   readonly autocloseSeconds?: number | undefined
-  /** Whether nobody will see the address, so that a browser which cannot be opened ends the login. */
+  /** Opens the address; undefined when the person has to. Rejects when it cannot. */
+  readonly openBrowser: ((loginUrl: string) => Promise<void>) | undefined
+  /** Shows the address. `opening` is false when the person has to open it, and again after the opener failed. */
+  readonly notify: (loginUrl: string, opening: boolean) => void
+  /** Reads what the person pastes at the terminal; undefined where there is none. Resolves undefined at the end of input. */
+  readonly readPaste?: ((prompt: string, signal: AbortSignal) => Promise<string | undefined>) | undefined
+  /** Whether nobody sees the address, so that a browser which cannot be opened ends the login. */
   readonly unattended?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
+  /** What becomes public with these claims. What it throws ends the login, and the page shows it. */
+  readonly publication: (claims: IdentityTokenClaims) => Publication
 }
+
+/** The redirect address of an issuer that shows the code for the person to paste. */
+export const OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 /**
  * Has somebody log in and returns the identity token that the issuer gave for it: its issuer, audience, times and nonce have been
- * checked. The web server on this machine is closed in every case.
+ * checked. `agreed` is true only when the person was asked on the page and said yes; after a paste there is no page, so the caller
+ * MUST ask. The web server on this machine is closed in every case, a second after the end at the latest.
  *
  * @throws ERR_OIDC when the issuer refuses, answers something wrong, or nobody logs in in time
- * @throws ERR_NO_TOKEN when no browser could be opened and nobody sees the address
+ * @throws ERR_CONSENT when the person says no to the publication, or nothing in time
+ * @throws ERR_NO_TOKEN when no browser could be opened and nobody sees the address, or a code cannot be pasted anywhere
  * @throws ERR_CANCELLED when the signal says so; ERR_NETWORK when the issuer does not answer; ERR_CONFIG for a bad address
  */
-export async function browserToken(options: BrowserOptions): Promise<string> {
-  const deadlineMs = options.loginTimeoutMs ?? 120_000
-  const controller = new AbortController()
-  const cancel = (): void => controller.abort(new GitsignError("ERR_CANCELLED", "the login was cancelled"))
-  const timer = setTimeout(() => {
-    const message = `nobody logged in within ${deadlineMs / 1000} s`
-    controller.abort(
-      new GitsignError("ERR_OIDC", message, { hint: "run the command again and log in at the address it shows" }),
-    )
-  }, deadlineMs)
-  options.signal?.addEventListener("abort", cancel, { once: true })
-  if (options.signal?.aborted) cancel()
-  try {
-    return await login(options, controller)
-  } catch (error) {
-    // A request that was ended by the deadline reports a cancellation; the reason is the deadline.
-    throw controller.signal.aborted ? controller.signal.reason : error
-  } finally {
-    clearTimeout(timer)
-    options.signal?.removeEventListener("abort", cancel)
-  }
+export const browserToken = (options: BrowserOptions): Promise<LoggedIn> =>
+  withDeadline(options, async (deadline) => {
+    const found = await discover(options, deadline.signal)
+    requirePkce(found)
+    const begun = await begin(found)
+    return options.redirectURL === OUT_OF_BAND ? byPaste(options, deadline, begun) : byServer(options, deadline, begun)
+  })
+
+/** A login that has begun, with its secrets. */
+interface Begun {
+  readonly found: Discovered
+  readonly verifier: string
+  readonly challenge: string
+  readonly state: string
+  readonly nonce: string
 }
 
-async function login(options: BrowserOptions, controller: AbortController): Promise<string> {
-  const { signal } = controller
-  const issuer = parseServiceUrl(options.issuer)
-  signal.throwIfAborted()
-  const openid = await import("openid-client")
-  const config = await guard(issuer, () => discover(openid, issuer, options, signal))
+async function begin(found: Discovered): Promise<Begun> {
+  const { openid } = found
   const verifier = openid.randomPKCECodeVerifier()
-  const [state, nonce] = [openid.randomState(), openid.randomNonce()]
-  const redirectURL = options.redirectURL || undefined
-  const server = await startCallbackServer({ redirectURL, state, autocloseSeconds: options.autocloseSeconds })
-  try {
-    const loginUrl = openid.buildAuthorizationUrl(config, {
-      redirect_uri: server.redirectUrl.href,
-      scope: "openid email",
-      code_challenge: await openid.calculatePKCECodeChallenge(verifier),
-      code_challenge_method: "S256",
-      state,
-      nonce,
-      ...(options.connectorID ? { connector_id: options.connectorID } : {}),
+  const challenge = await openid.calculatePKCECodeChallenge(verifier)
+  return { found, verifier, challenge, state: openid.randomState(), nonce: openid.randomNonce() }
+}
+
+function loginUrlOf(options: BrowserOptions, begun: Begun, redirectUrl: string): string {
+  const { found, challenge, state, nonce } = begun
+  return found.openid.buildAuthorizationUrl(found.config, {
+    redirect_uri: redirectUrl,
+    scope: scopeOf(options),
+    code_challenge: challenge,
+    code_challenge_method: "S256",
+    state,
+    nonce,
+    // OpenID Connect Core §11: a refresh token is given to a person who was asked.
+    ...(options.wantsRefresh ? { prompt: "consent" } : {}),
+    ...(options.connectorID ? { connector_id: options.connectorID } : {}),
+  }).href
+}
+
+async function byPaste(options: BrowserOptions, deadline: Deadline, begun: Begun): Promise<LoggedIn> {
+  const { readPaste } = options
+  if (readPaste === undefined) {
+    throw new GitsignError("ERR_NO_TOKEN", "the issuer shows a code, and there is no terminal to paste it at", {
+      hint: "run git in a terminal, or unset gitsign.redirectURL",
     })
-    options.notify(loginUrl.href)
-    const failed = (cause: unknown): void => {
-      if (!options.unattended) return
-      controller.abort(new GitsignError("ERR_NO_TOKEN", "no browser could be opened for the login", { cause }))
-    }
-    // Not awaited: an opener that hangs or fails leaves the address that has been shown.
-    ;(options.openBrowser?.(loginUrl.href) ?? openDefaultBrowser(loginUrl.href, failed)).catch(failed)
-    const callback = await orAborted(server.callback, signal)
-    return await finish(callback, () =>
-      guard(issuer, async () => {
-        const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true }
-        const tokens = await orAborted(openid.authorizationCodeGrant(config, callback.url, checks), signal)
-        return tokens.id_token ?? fail(issuer, "answered without an identity token")
-      }),
-    )
+  }
+  const shown = showAndOpen(options, deadline, loginUrlOf(options, begun, OUT_OF_BAND), deadline.signal)
+  const pasted = askForPaste(begun, OUT_OF_BAND, readPaste, deadline.signal)
+  const url = await Promise.race([pasted, shown.then(() => pasted)])
+  if (url === undefined) throw new GitsignError("ERR_CANCELLED", "no code was pasted")
+  return finish(options, deadline, begun, url)
+}
+
+async function byServer(options: BrowserOptions, deadline: Deadline, begun: Begun): Promise<LoggedIn> {
+  const redirectURL = options.redirectURL || undefined
+  const server = await startCallbackServer({ redirectURL, state: begun.state })
+  // Ends the attempts to have the address opened or a code pasted, and so gives the terminal back.
+  const arrival = new AbortController()
+  const signal = AbortSignal.any([deadline.signal, arrival.signal])
+  try {
+    const redirectUrl = server.redirectUrl.href
+    const loginUrl = loginUrlOf(options, begun, redirectUrl)
+    const pasted = showAndOpen(options, deadline, loginUrl, signal).then(async (opened) => {
+      const { readPaste } = options
+      const url = opened || !readPaste ? undefined : await askForPaste(begun, redirectUrl, readPaste, signal)
+      // After the end of input, the browser can still come.
+      return url ?? new Promise<never>(() => undefined)
+    })
+    const arrived = await orAborted(Promise.race([server.callback, pasted]), deadline.signal)
+    arrival.abort()
+    if (arrived instanceof URL) return await finish(options, deadline, begun, arrived)
+    return await finishInBrowser(options, deadline, begun, arrived)
   } finally {
+    arrival.abort()
     server.close()
   }
 }
 
-async function discover(openid: OpenidClient, issuer: URL, options: BrowserOptions, signal: AbortSignal) {
-  const { ClientSecretBasic, ClientSecretPost, None } = openid
-  const { clientSecret } = options
-  const authenticate: import("openid-client").ClientAuth = (server, ...rest) => {
-    if (clientSecret === undefined) return None()(server, ...rest)
-    // OpenID Connect Discovery §3: basic is what a server that does not say takes.
-    const post = server.token_endpoint_auth_methods_supported?.includes("client_secret_post") ?? false
-    return (post ? ClientSecretPost : ClientSecretBasic)(clientSecret)(server, ...rest)
+/** Shows the address and tries to open it. Resolves with whether that worked, as far as one can tell; an opener may hang. */
+async function showAndOpen(
+  options: BrowserOptions,
+  deadline: Deadline,
+  loginUrl: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { openBrowser, notify } = options
+  notify(loginUrl, openBrowser !== undefined)
+  let cause: unknown
+  try {
+    await openBrowser?.(loginUrl)
+    if (openBrowser !== undefined) return true
+  } catch (error) {
+    cause = error
   }
-  const config = await openid.discovery(issuer, options.clientID, { [openid.clockTolerance]: 60 }, authenticate, {
-    [openid.customFetch]: fetchThrough(options.http, signal),
-    // parseServiceUrl has allowed plain http for this machine only, and the HTTP client allows no other request.
-    execute: issuer.protocol === "http:" ? [openid.allowInsecureRequests] : [],
+  // An opener can fail after it has worked: nobody wants to hear of it then.
+  if (signal.aborted) return true
+  if (options.unattended) {
+    deadline.end(new GitsignError("ERR_NO_TOKEN", "no browser could be opened for the login", { cause }))
+  } else if (openBrowser !== undefined) {
+    notify(loginUrl, false)
+  }
+  return false
+}
+
+const askForPaste = (
+  { found, state }: Begun,
+  redirectUrl: string,
+  read: NonNullable<BrowserOptions["readPaste"]>,
+  signal: AbortSignal,
+): Promise<URL | undefined> => {
+  const issuer = found.config.serverMetadata().issuer
+  const asked = readPastedCode({ redirectUrl, state, issuer, read, signal })
+  return orAborted(asked, signal)
+}
+
+/** The code for a token, and what the token says. */
+async function exchange(options: BrowserOptions, deadline: Deadline, begun: Begun, url: URL) {
+  const { openid, config, issuer } = begun.found
+  const checks = {
+    pkceCodeVerifier: begun.verifier,
+    expectedState: begun.state,
+    expectedNonce: begun.nonce,
+    idTokenExpected: true,
+  }
+  const tokens = await guard(issuer, () =>
+    orAborted(openid.authorizationCodeGrant(config, url, checks), deadline.signal),
+  )
+  const token = tokens.id_token ?? failAt(issuer, "answered without an identity token")
+  const refreshToken = options.wantsRefresh ? tokens.refresh_token : undefined
+  return { token, refreshToken, publication: options.publication(parseIdentityToken(token)) }
+}
+
+/** Ends a login that no page waits for. */
+async function finish(options: BrowserOptions, deadline: Deadline, begun: Begun, url: URL): Promise<LoggedIn> {
+  const { token, refreshToken } = await exchange(options, deadline, begun, url)
+  return { token, provider: "interactive", agreed: false, refreshToken }
+}
+
+/** Ends a login with a page that says how it ended, the true reason included; asks on it where that is needed. */
+async function finishInBrowser(
+  options: BrowserOptions,
+  deadline: Deadline,
+  begun: Begun,
+  callback: Callback,
+): Promise<LoggedIn> {
+  try {
+    const { token, refreshToken, publication } = await exchange(options, deadline, begun, callback.url)
+    const agreed = publication.needsConsent && (await agree(options, deadline, publication, callback))
+    await callback.answer(loggedInPage(publication, options.autocloseSeconds))
+    return { token, provider: "interactive", agreed, refreshToken }
+  } catch (error) {
+    const reason: unknown = deadline.signal.aborted ? deadline.signal.reason : error
+    const hint = isGitsignError(reason) ? reason.hint : undefined
+    const isRefusal = isGitsignError(reason) && reason.code === "ERR_CONSENT"
+    await callback.answer(isRefusal ? refusedPage() : failurePage({ message: messageOf(reason), hint }))
+    throw reason
+  }
+}
+
+async function agree(
+  options: BrowserOptions,
+  deadline: Deadline,
+  publication: Publication,
+  callback: Callback,
+): Promise<true> {
+  const timeoutMs = options.loginTimeoutMs ?? LOGIN_TIMEOUT_MS
+  deadline.extend(timeoutMs, () => {
+    const message = `nobody agreed to the publication within ${timeoutMs / 1000} s`
+    return new GitsignError("ERR_CONSENT", message)
   })
-  const methods = config.serverMetadata().code_challenge_methods_supported
-  if (methods !== undefined && !methods.includes("S256")) fail(issuer, "does not support PKCE with S256")
-  return config
+  const answer = callback.ask((action) => questionPage(publication, action))
+  if (await orAborted(answer, deadline.signal)) return true
+  throw new GitsignError("ERR_CONSENT", "the publication was not agreed to")
 }
 
-/** The `fetch` that openid-client gets, so that proxies, private authorities, sizes and deadlines hold there too. */
-function fetchThrough(http: HttpClient, signal: AbortSignal): import("openid-client").CustomFetch {
-  return async (url, init) => {
-    const body = init.body instanceof URLSearchParams ? init.body.toString() : (init.body ?? undefined)
-    if (body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array)) {
-      throw new GitsignError("ERR_BUG", "openid-client sent a body of an unexpected type")
-    }
-    const method = init.method === "POST" ? "POST" : "GET"
-    const response = await http.request({ url, method, headers: init.headers, body, signal })
-    const empty = response.status === 204 || response.status === 205 || response.status === 304
-    return new Response(empty ? null : response.body, { status: response.status, headers: response.headers })
-  }
-}
+/** How long a program that opens browsers is watched; one that runs longer has become, or waits for, the browser itself. */
+const OPENER_WATCH_MS = 3000
 
-/** Shows in the browser how it ended, the true reason included. */
-async function finish(callback: Callback, exchange: () => Promise<string>): Promise<string> {
-  try {
-    const token = await exchange()
-    await callback.answer(200, "gitsign has your identity. You can close this page and go back to the terminal.")
-    return token
-  } catch (error) {
-    await callback.answer(400, `${messageOf(error)}. Go back to the terminal.`)
-    throw error
-  }
-}
-
-/** Runs a step of the protocol; whatever goes wrong in the library becomes ERR_OIDC, in the issuer's own words if it has any. */
-async function guard<T>(issuer: URL, step: () => Promise<T>): Promise<T> {
-  try {
-    return await step()
-  } catch (error) {
-    const own = ownError(error)
-    if (own !== undefined) throw own
-    const { error: name, error_description: description } = (error ?? {}) as Record<string, unknown>
-    if (typeof name === "string") {
-      const why = typeof description === "string" ? `${name}, ${description}` : name
-      const hint = name === "access_denied" ? { hint: "nothing was signed; run the command again" } : {}
-      throw new GitsignError("ERR_OIDC", `${issuer.host} refused the login: ${printable(why)}`, {
-        cause: error,
-        ...hint,
-      })
-    }
-    const detail = [messageOf(error), error instanceof Error ? causeText(error.cause) : ""].filter(
-      (text) => text !== "",
-    )
-    throw new GitsignError("ERR_OIDC", `the login at ${issuer.host} went wrong: ${printable(detail.join(": "))}`, {
-      cause: error,
-    })
-  }
-}
-
-/** The HTTP client's own error, which the library wraps. */
-function ownError(error: unknown): GitsignError | undefined {
-  for (let inner = error, depth = 0; inner instanceof Error && depth < 5; inner = inner.cause, depth++) {
-    if (isGitsignError(inner)) return inner
-  }
-  return undefined
-}
-
-function causeText(cause: unknown): string {
-  if (cause instanceof Error) return cause.message
-  return cause instanceof Response ? `status ${cause.status}` : ""
-}
-
-const fail = (issuer: URL, message: string): never => {
-  throw new GitsignError("ERR_OIDC", `${issuer.host} ${message}`)
-}
-
-async function openDefaultBrowser(loginUrl: string, failed: (cause: unknown) => void): Promise<void> {
+/**
+ * Opens an address with the platform's own browser. Resolves when that seems to have worked, three seconds later at the latest.
+ *
+ * @throws whatever the platform says when nothing could be started, or when what was started gave up at once
+ */
+export async function openDefaultBrowser(loginUrl: string): Promise<void> {
   const { default: open } = await import("open")
-  const browser = await open(loginUrl)
-  browser.on("error", failed)
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener("abort", onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
+  const opener = await open(loginUrl)
+  await new Promise<void>((resolve, reject) => {
+    const ended = (code: number | null): void =>
+      code === 0 ? resolve() : reject(new Error(`the program that opens browsers ended with ${code ?? "a signal"}`))
+    opener.once("error", reject)
+    opener.once("exit", ended)
+    if (opener.exitCode !== null) ended(opener.exitCode)
+    setTimeout(resolve, OPENER_WATCH_MS).unref()
   })
 }

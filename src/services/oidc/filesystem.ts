@@ -5,7 +5,8 @@
  */
 
 import { readFileSync, statSync } from "node:fs"
-import { GitsignError, messageOf } from "../../errors.ts"
+import { GitsignError, isGitsignError, messageOf } from "../../errors.ts"
+import type { Detection, Surroundings } from "./ambient.ts"
 
 /** Where Kubernetes set-ups for Sigstore put it. */
 const DEFAULT_TOKEN_FILE = "/var/run/sigstore/cosign/oidc-token"
@@ -26,5 +27,18 @@ export function filesystemToken(path: string = DEFAULT_TOKEN_FILE): string | und
     return readFileSync(path, "utf8").trim() || undefined
   } catch (cause) {
     throw new GitsignError("ERR_IO", `the identity token file ${path} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Whether the file is there with something in it. One that cannot be read applies too: taking it then says why. */
+export function detectFilesystem({ tokenFile }: Surroundings): Detection {
+  const path = tokenFile ?? DEFAULT_TOKEN_FILE
+  try {
+    const token = filesystemToken(path)
+    if (token !== undefined) return { applies: true, because: `there is a token in ${path}`, token }
+    return { applies: false, because: `there is no token in ${path}` }
+  } catch (error) {
+    if (isGitsignError(error)) return { applies: true, because: error.message }
+    throw error
   }
 }

@@ -28,9 +28,7 @@ export async function githubActionsToken(options: GithubActionsOptions): Promise
   const requestToken = options.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN?.trim() ?? ""
   // Control characters would end the header early.
   if (!isGithubActions(options.env) || !URL.canParse(requestUrl) || !/^[\x21-\x7e]+$/.test(requestToken)) {
-    throw new GitsignError("ERR_NO_TOKEN", "this is not a GitHub Actions job that may ask for identity tokens", {
-      hint: "add to the job: permissions: { contents: read, id-token: write }",
-    })
+    throw noPermission()
   }
   const url = new URL(requestUrl)
   url.searchParams.set("audience", options.audience)
@@ -43,3 +41,9 @@ export async function githubActionsToken(options: GithubActionsOptions): Promise
   const what = `${response.peer} answered with something that is not an identity token`
   return new JsonReader(parseJson(response.body, what, "ERR_OIDC"), what, "ERR_OIDC").string("value")
 }
+
+/** The error for a GitHub Actions job that may not ask, and for what is none. */
+export const noPermission = (): GitsignError =>
+  new GitsignError("ERR_NO_TOKEN", "this is not a GitHub Actions job that may ask for identity tokens", {
+    hint: "add to the job: permissions: { contents: read, id-token: write }",
+  })

@@ -14,12 +14,16 @@ export interface IdentityTokenClaims {
   readonly email?: string | undefined
   /** False also when the claim is absent. */
   readonly emailVerified: boolean
+  /** Whether the issuer itself says that the address is not verified. */
+  readonly emailUnverified: boolean
   readonly expiresAt: Date
   readonly notBefore?: Date | undefined
   /** The issuer behind a federating one such as oauth2.sigstore.dev (`federated_claims.connector_id`). */
   readonly connectorId?: string | undefined
   /** GitHub Actions: the workflow that becomes the certificate's identity. */
   readonly jobWorkflowRef?: string | undefined
+  /** GitLab, Buildkite, CircleCI, Kubernetes: the address of the pipeline or account that becomes the certificate's identity. */
+  readonly workloadUri?: string | undefined
 }
 
 const ISSUER_NAMES: Readonly<Record<string, string>> = {
@@ -62,8 +66,31 @@ export function parseIdentityToken(token: string): IdentityTokenClaims {
     expiresAt: time(claims, "exp") ?? fail('has no "exp" claim'),
     notBefore: time(claims, "nbf"),
     connectorId: isRecord(federated) ? text(federated, "connector_id") : undefined,
+    emailUnverified: claims.email_verified === false || claims.email_verified === "false",
     jobWorkflowRef: text(claims, "job_workflow_ref"),
+    workloadUri: workloadUri(claims),
   }
+}
+
+/** As the templates of Fulcio's configuration make it (fulcio config/identity/config.yaml, pkg/identity/kubernetes). */
+function workloadUri(claims: Record<string, unknown>): string | undefined {
+  const gitlab = text(claims, "ci_config_ref_uri")
+  if (gitlab !== undefined) return `https://${gitlab}`
+  const issuer = text(claims, "iss") ?? ""
+  const [organization, pipeline] = [text(claims, "organization_slug"), text(claims, "pipeline_slug")]
+  if (isBuildkite(issuer) && organization !== undefined && pipeline !== undefined) {
+    return `https://buildkite.com/${organization}/${pipeline}`
+  }
+  const project = text(claims, "oidc.circleci.com/project-id")
+  const definition = text(claims, "oidc.circleci.com/pipeline-definition-id")
+  if (isCircleci(issuer) && project !== undefined && definition !== undefined) {
+    return `https://circleci.com/api/v2/projects/${project}/pipeline-definitions/${definition}`
+  }
+  const kubernetes = claims["kubernetes.io"]
+  if (!isRecord(kubernetes) || !isRecord(kubernetes.serviceaccount)) return undefined
+  const [namespace, account] = [text(kubernetes, "namespace"), text(kubernetes.serviceaccount, "name")]
+  if (namespace === undefined || account === undefined) return undefined
+  return `https://kubernetes.io/namespaces/${namespace}/serviceaccounts/${account}`
 }
 
 /**
@@ -92,16 +119,37 @@ export const proofOfPossessionSubject = (claims: IdentityTokenClaims): string =>
 /** The issuer as the certificate will name it: behind a federating issuer, the one the person logged in with. */
 export const issuerOf = (claims: IdentityTokenClaims): string => claims.connectorId ?? claims.iss
 
-/** The identity as the certificate will name it. */
+/**
+ * The identity as the certificate will name it, as far as that is known here: a private Fulcio may be configured to name another one.
+ */
 export function identityOf(claims: IdentityTokenClaims): string {
-  if (claims.jobWorkflowRef !== undefined && claims.iss === "https://token.actions.githubusercontent.com") {
-    return `https://github.com/${claims.jobWorkflowRef}`
-  }
-  return proofOfPossessionSubject(claims)
+  const server = claims.jobWorkflowRef === undefined ? undefined : githubServerOf(claims.iss)
+  if (server !== undefined) return `${server}/${claims.jobWorkflowRef}`
+  return claims.workloadUri ?? proofOfPossessionSubject(claims)
+}
+
+/** The web address of the GitHub whose jobs an issuer gives tokens to; undefined when it is another kind of issuer. */
+function githubServerOf(issuer: string): string | undefined {
+  // The issuer of an enterprise has its name behind it.
+  if (isOrBelow(issuer, "https://token.actions.githubusercontent.com")) return "https://github.com"
+  // GitHub Enterprise Server, and GitHub Enterprise Cloud with data residency.
+  const [, server] = /^(https?:\/\/[^/]+)\/_services\/token(\/|$)/.exec(issuer) ?? []
+  if (server !== undefined) return server
+  const [, host] = /^https:\/\/token\.actions\.([^/]+\.ghe\.com)(\/|$)/.exec(issuer) ?? []
+  return host === undefined ? undefined : `https://${host}`
 }
 
 /** The name people know an issuer by, or its address without the scheme. */
-export const issuerName = (issuer: string): string => ISSUER_NAMES[issuer] ?? issuer.replace(/^https?:\/\//, "")
+export function issuerName(issuer: string): string {
+  if (isCircleci(issuer)) return "CircleCI"
+  return ISSUER_NAMES[issuer] ?? issuer.replace(/^https?:\/\//, "")
+}
+
+/** Whether an issuer is this one or one that it keeps under its own address, as for each organization. */
+export const isOrBelow = (issuer: string, base: string): boolean => issuer === base || issuer.startsWith(`${base}/`)
+
+const isBuildkite = (issuer: string): boolean => issuer === "https://agent.buildkite.com"
+const isCircleci = (issuer: string): boolean => isOrBelow(issuer, "https://oidc.circleci.com")
 
 /** Who will sign, for people: `dev@example.com (GitHub)`. */
 export const describeIdentity = (claims: IdentityTokenClaims): string =>

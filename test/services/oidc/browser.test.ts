@@ -5,11 +5,13 @@
  */
 
 import { connect } from "node:net"
-import { describe, expect, test } from "vitest"
-import { isGitsignError, messageOf } from "../../../src/errors.ts"
+import { setTimeout as delay } from "node:timers/promises"
+import { describe, expect, test, vi } from "vitest"
+import { GitsignError, isGitsignError, messageOf } from "../../../src/errors.ts"
 import { type BrowserOptions, browserToken } from "../../../src/services/oidc/browser.ts"
 import { parseIdentityToken } from "../../../src/services/oidc/token.ts"
-import { closedPort, httpServer, rawServer, testClient } from "../loopback.ts"
+import { type Answer, closedPort, httpServer, json, rawServer, testClient } from "../loopback.ts"
+import { testToken } from "../tokens.ts"
 import { type IssuerChanges, startIssuer, type TestIssuer } from "./issuer.ts"
 
 /** A browser that goes where it is sent, and what it showed. */
@@ -41,13 +43,15 @@ async function login(changes: IssuerChanges = {}, options: Partial<BrowserOption
     notify: (url) => addresses.push(url),
     openBrowser: window.open,
     loginTimeoutMs: 5000,
+    publication: ({ email }) => ({ who: `${email} (Test)`, log: "log.example.com", remarks: [], needsConsent: false }),
     ...options,
   })
   return { issuer, window, addresses, token }
 }
 
-/** Whether anything listens on the redirect address of the last login. */
-const isListening = (issuer: TestIssuer): Promise<boolean> => {
+/** Whether anything listens on the redirect address of the last login, a moment after its end. */
+const isListening = async (issuer: TestIssuer): Promise<boolean> => {
+  await delay(1200)
   const { port } = new URL(issuer.authorization().get("redirect_uri") ?? "")
   return new Promise((resolve) => {
     const socket = connect(Number(port), "127.0.0.1", () => {
@@ -61,7 +65,9 @@ const isListening = (issuer: TestIssuer): Promise<boolean> => {
 describe("a login", () => {
   test("returns the token, shows its address first, and leaves nothing listening", async () => {
     const { issuer, window, addresses, token } = await login()
-    expect(parseIdentityToken(await token)).toMatchObject({
+    const loggedIn = await token
+    expect(loggedIn).toMatchObject({ provider: "interactive", agreed: false, refreshToken: undefined })
+    expect(parseIdentityToken(loggedIn.token)).toMatchObject({
       iss: issuer.url,
       aud: ["sigstore"],
       email: "dev@example.com",
@@ -81,14 +87,15 @@ describe("a login", () => {
     expect(await isListening(issuer)).toBe(false)
   })
 
-  test("shows a page that says so, runs nothing and tells nobody the code", async () => {
+  test("shows a page that says who signed in and what becomes public, runs nothing and tells nobody the code", async () => {
     const { window, token } = await login()
     await token
     await window.done
     const [page] = window.pages
     expect(page?.status).toBe(200)
     expect(page?.text).toMatch(/<html lang="en">[\s\S]*<h1>You are logged in<\/h1>/)
-    expect(page?.text).not.toContain("<script")
+    for (const fact of ["dev@example.com (Test)", "log.example.com", "For ever"]) expect(page?.text).toContain(fact)
+    expect(page?.text).not.toMatch(/<script|<form/)
     expect(page?.headers.get("content-security-policy")).toMatch(/^default-src 'none'/)
     expect(page?.headers.get("referrer-policy")).toBe("no-referrer")
     expect(page?.headers.get("cache-control")).toBe("no-store")
@@ -106,6 +113,12 @@ describe("a login", () => {
     expect(window.pages[0]?.text).toContain("setTimeout(close,6000)")
     expect(issuer.authorization().get("connector_id")).toBe("https://github.com/login/oauth")
     expect(issuer.authorization().get("redirect_uri")).toBe(redirectURL)
+  })
+
+  test("leaves a fixed address free for the next login at once", async () => {
+    const redirectURL = `http://127.0.0.1:${await closedPort()}/cb`
+    await (await login({}, { redirectURL })).token
+    await (await login({}, { redirectURL })).token
   })
 
   test.each([
@@ -132,10 +145,10 @@ describe("a login", () => {
     })
     const { token } = await login({}, { openBrowser: failing, notify: (url) => shown(url) })
     await fetch(await address)
-    await expect(token).resolves.toEqual(expect.any(String))
+    await expect(token).resolves.toMatchObject({ token: expect.any(String), agreed: false })
   })
 
-  test("is used once, however often the browser comes back", async () => {
+  test("is used once and shown as often as one likes, however often the browser comes back", async () => {
     let shown: (statuses: number[]) => void = () => undefined
     const statuses = new Promise<number[]>((resolve) => {
       shown = resolve
@@ -145,9 +158,10 @@ describe("a login", () => {
       const responses = await Promise.all([fetch(location), fetch(location)])
       shown(responses.map(({ status }) => status).sort())
     }
-    const { token } = await login({ tokenDelayMs: 200 }, { openBrowser })
+    const { issuer, token } = await login({ tokenDelayMs: 200 }, { openBrowser })
     await token
-    expect(await statuses).toEqual([200, 400])
+    expect(await statuses).toEqual([200, 200])
+    expect(issuer.seen.filter(({ path }) => path === "/token")).toHaveLength(1)
   })
 
   test("is not disturbed by other pages that send the browser here", async () => {
@@ -164,12 +178,100 @@ describe("a login", () => {
       await status(url)
     }
     const { token } = await login({}, { openBrowser })
-    await expect(token).resolves.toEqual(expect.any(String))
+    await expect(token).resolves.toMatchObject({ token: expect.any(String), agreed: false })
     expect(statuses.slice(0, 5)).toEqual([400, 400, 400, 404, 405])
   })
 })
 
+describe("an opener", () => {
+  test("that fails has the address shown again for the person, and unattended it ends the login", async () => {
+    const openBrowser = async () => {
+      throw new Error("no display")
+    }
+    const shown: boolean[] = []
+    const { token } = await login(
+      {},
+      {
+        openBrowser,
+        notify: (url, opening) => {
+          shown.push(opening)
+          if (!opening) void fetch(url)
+        },
+      },
+    )
+    await token
+    expect(shown).toEqual([true, false])
+    const nobody = { code: "ERR_NO_TOKEN", message: "no browser could be opened for the login" }
+    await expect((await login({}, { openBrowser, unattended: true })).token).rejects.toMatchObject(nobody)
+    await expect((await login({}, { openBrowser: undefined, unattended: true })).token).rejects.toMatchObject(nobody)
+  })
+
+  test("that fails after it has worked is not heard of", async () => {
+    const shown: boolean[] = []
+    const openBrowser = async (url: string) => {
+      await fetch(url)
+      await delay(50)
+      throw new Error("ended with 1")
+    }
+    const notify = (_: string, opening: boolean) => shown.push(opening)
+    const { token } = await login({}, { openBrowser, unattended: true, notify })
+    await expect(token).resolves.toMatchObject({ token: expect.any(String) })
+    await delay(100)
+    expect(shown).toEqual([true])
+  })
+
+  test("may be the person: the address is shown once", async () => {
+    const notify = vi.fn((url: string) => void fetch(url))
+    await (await login({}, { openBrowser: undefined, notify })).token
+    expect(notify.mock.calls).toEqual([[expect.any(String), false]])
+  })
+})
+
+describe("a refresh token", () => {
+  const tokenAnswer = (issuer: TestIssuer): Answer =>
+    json({
+      access_token: "a",
+      token_type: "Bearer",
+      refresh_token: "refresh-1",
+      id_token: testToken({ iss: issuer.url, nonce: issuer.authorization().get("nonce") }),
+    })
+
+  test.each([
+    [true, "openid email offline_access", "consent", "refresh-1"],
+    [false, "openid email", null, undefined],
+  ])("is asked for and given when wanted: %s", async (wantsRefresh, scope, prompt, refreshToken) => {
+    const changes: { tokenAnswer?: Answer } = {}
+    const { issuer, token } = await login(changes, {
+      wantsRefresh,
+      openBrowser: async (url) => {
+        const location = (await fetch(url, { redirect: "manual" })).headers.get("location") ?? ""
+        changes.tokenAnswer = tokenAnswer(issuer)
+        await fetch(location)
+      },
+    })
+    expect(await token).toMatchObject({ refreshToken })
+    expect(issuer.authorization().get("scope")).toBe(scope)
+    expect(issuer.authorization().get("prompt")).toBe(prompt)
+  })
+})
+
 describe("a login fails", () => {
+  test("when the caller does not want this identity, and the page says why", async () => {
+    const { window, token } = await login(
+      {},
+      {
+        publication: () => {
+          throw new GitsignError("ERR_COMMITTER", "the login is that of another", { hint: "log in as yourself" })
+        },
+      },
+    )
+    await expect(token).rejects.toMatchObject({ code: "ERR_COMMITTER" })
+    await window.done
+    expect(window.pages[0]?.text).toMatch(
+      /The login failed[\s\S]*the login is that of another[\s\S]*log in as yourself/,
+    )
+  })
+
   test.each<[string, IssuerChanges, RegExp]>([
     [
       "the person declines",
@@ -223,7 +325,10 @@ describe("a login fails", () => {
     if (issuer.authorization().size > 0) {
       await window.done
       expect(window.pages[0]).toMatchObject({ status: 400, text: expect.stringContaining("The login failed") })
-      expect(await isListening(issuer)).toBe(false)
+      // The same words as on the terminal, with the same hint.
+      const escaped = (text: string) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+      expect(window.pages[0]?.text).toContain(escaped(messageOf(error)))
+      expect(window.pages[0]?.text).toContain(escaped((isGitsignError(error) && error.hint) || "no hint"))
     }
   })
 
@@ -286,7 +391,7 @@ describe("a login fails", () => {
   test.each([
     "https://localhost:1/cb",
     "http://example.com/cb",
-    "urn:ietf:wg:oauth:2.0:oob",
+    "urn:ietf:wg:oauth:2.0:oob:auto",
     "nonsense",
     "http://localhost:1/?x=y",
   ])("when the redirect address is not of this machine: %s", async (redirectURL) => {

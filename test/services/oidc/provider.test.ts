@@ -8,10 +8,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest"
+import { GitsignError } from "../../../src/errors.ts"
 import { getIdentityToken, type IdentityTokenOptions } from "../../../src/services/oidc/provider.ts"
 import { httpServer, json, rawServer, testClient } from "../loopback.ts"
 import { testToken } from "../tokens.ts"
-import { startIssuer } from "./issuer.ts"
 
 let directory: string
 
@@ -20,17 +20,18 @@ beforeEach(() => {
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
 })
 
+const nobody = () => new GitsignError("ERR_NO_TOKEN", "nobody can log in", { hint: "the way out" })
+
 const get = (options: Partial<IdentityTokenOptions>) =>
   getIdentityToken({
-    env: {},
     http: testClient(),
     now: () => new Date(),
-    interactive: false,
-    issuer: "http://localhost:1",
     clientID: "sigstore",
     tokenFile: join(directory, "none"),
-    notify: () => undefined,
+    logIn: () => Promise.reject(nobody()),
     ...options,
+    // The default socket of SPIRE may be there on the machine that runs the tests.
+    env: { SPIFFE_ENDPOINT_SOCKET: join(directory, "no-socket"), ...options.env },
   })
 
 function tokenFile(content: string): string {
@@ -39,37 +40,90 @@ function tokenFile(content: string): string {
   return path
 }
 
-const runner = () => httpServer(() => json({ count: 1, value: testToken({ sub: "runner" }) }))
+const ISSUER = "https://token.actions.githubusercontent.com"
+const jobToken = (claims: Record<string, unknown> = {}) => testToken({ iss: ISSUER, sub: "runner", ...claims })
+
+/** As the runner of a job does: the token is for the audience that was asked for. */
+const runner = () =>
+  httpServer(({ path }) => {
+    const aud = new URL(path, "http://localhost").searchParams.get("audience")
+    return json({ count: 1, value: jobToken({ aud }) })
+  })
 const runnerEnv = (url: string) => ({
   ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2.0`,
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: "request-token",
 })
 
 describe("without a configured provider", () => {
-  test("the environment comes first, then the GitHub Actions job, then the file", async () => {
+  test("the environment comes first, then the file, then the GitHub Actions job", async () => {
     const server = await runner()
     const file = tokenFile(`${testToken({ sub: "file" })}\n`)
     const env = { ...runnerEnv(server.url), SIGSTORE_ID_TOKEN: ` ${testToken({ sub: "environment" })}\n` }
     expect(await get({ env, tokenFile: file })).toMatchObject({ provider: "envvar", claims: { sub: "environment" } })
-    expect(server.seen).toHaveLength(0)
     const withoutVariable = await get({ env: { ...env, SIGSTORE_ID_TOKEN: "" }, tokenFile: file })
-    expect(withoutVariable).toMatchObject({ provider: "github-actions", claims: { sub: "runner" } })
-    const onlyFile = await get({ env: { ACTIONS_ID_TOKEN_REQUEST_URL: server.url }, tokenFile: file })
-    expect(onlyFile).toMatchObject({ provider: "filesystem", claims: { sub: "file" } })
-    expect(onlyFile.token).not.toMatch(/\s/)
+    expect(withoutVariable).toMatchObject({ provider: "filesystem", claims: { sub: "file" } })
+    expect(withoutVariable.token).not.toMatch(/\s/)
+    expect(server.seen).toHaveLength(0)
+    const onlyJob = await get({ env: runnerEnv(server.url) })
+    expect(onlyJob).toMatchObject({ provider: "github-actions", claims: { sub: "runner" } })
   })
 
-  test("a login in the browser comes last, and only where somebody can log in", async () => {
-    const issuer = await startIssuer()
-    const options = { issuer: issuer.url, openBrowser: async (url: string) => void (await fetch(url)) }
-    expect(await get({ ...options, interactive: true })).toMatchObject({
-      provider: "interactive",
-      claims: { iss: issuer.url },
-    })
-    await expect(get(options)).rejects.toMatchObject({
+  test("a login comes last, in whatever way there is", async () => {
+    const asked: string[] = []
+    const logIn: IdentityTokenOptions["logIn"] = async (kind) => {
+      asked.push(kind)
+      return { token: testToken(), provider: "device", agreed: false, refreshToken: "r" }
+    }
+    expect(await get({ logIn })).toMatchObject({ provider: "device", agreed: false, refreshToken: "r" })
+    expect(await get({ logIn, env: { SIGSTORE_ID_TOKEN: testToken() } })).toMatchObject({ agreed: true })
+    expect(asked).toEqual(["auto"])
+    await expect(get({})).rejects.toMatchObject({
       code: "ERR_NO_TOKEN",
-      message: "there is no identity token, and no terminal to ask for a login",
-      hint: expect.stringMatching(/SIGSTORE_ID_TOKEN.*id-token: write.*terminal/),
+      message: "nobody can log in",
+      hint: "the way out",
+    })
+  })
+
+  test("a job that may not ask is told so, and not that it has no terminal", async () => {
+    await expect(get({ env: { GITHUB_ACTIONS: "true" } })).rejects.toMatchObject({
+      code: "ERR_NO_TOKEN",
+      message: "this is not a GitHub Actions job that may ask for identity tokens",
+      hint: expect.stringContaining("id-token: write"),
+      cause: expect.objectContaining({ message: "nobody can log in" }),
+    })
+    await expect(get({ env: { GITLAB_CI: "true" } })).rejects.toMatchObject({
+      code: "ERR_NO_TOKEN",
+      hint: expect.stringContaining("id_tokens"),
+    })
+  })
+
+  test("a provider that turns out to have no token is passed over", async () => {
+    const broken = { ACTIONS_ID_TOKEN_REQUEST_URL: "nonsense", ACTIONS_ID_TOKEN_REQUEST_TOKEN: "x" }
+    const gitlab = { GITLAB_CI: "true", CI_SERVER_URL: "https://issuer.example.com", MY_TOKEN: testToken() }
+    expect(await get({ env: { ...broken, ...gitlab } })).toMatchObject({ provider: "gitlab" })
+    const logIn = async () => ({ token: testToken(), provider: "interactive" as const, agreed: true })
+    expect(await get({ env: broken, logIn })).toMatchObject({ provider: "interactive" })
+    await expect(get({ env: { ...broken, ...gitlab }, tokenProvider: "github-actions" })).rejects.toMatchObject({
+      code: "ERR_NO_TOKEN",
+    })
+  })
+
+  test("one that fails is not: nobody signs as somebody else because a service was down", async () => {
+    const server = await httpServer(() => ({ status: 500 }))
+    const gitlab = { GITLAB_CI: "true", CI_SERVER_URL: "https://issuer.example.com", MY_TOKEN: testToken() }
+    await expect(get({ env: { ...runnerEnv(server.url), ...gitlab } })).rejects.toMatchObject({ code: "ERR_OIDC" })
+    const tokenCommand = [process.execPath, "-e", "process.exit(1)"]
+    const env = { SIGSTORE_ID_TOKEN: testToken(), PATH: process.env.PATH }
+    await expect(get({ env, tokenCommand })).rejects.toMatchObject({ code: "ERR_OIDC" })
+  })
+
+  test("a command that prints a token comes before everything else", async () => {
+    const tokenCommand = [process.execPath, "-e", `console.log("${testToken({ sub: "command" })}")`]
+    const env = { SIGSTORE_ID_TOKEN: testToken(), PATH: process.env.PATH }
+    expect(await get({ env, tokenCommand })).toMatchObject({
+      provider: "exec",
+      agreed: true,
+      claims: { sub: "command" },
     })
   })
 
@@ -100,26 +154,62 @@ describe("with a configured provider", () => {
         claims: { sub },
       })
     }
-    await expect(get({ env, tokenFile: file, tokenProvider: "interactive" })).rejects.toMatchObject({
-      code: "ERR_NO_TOKEN",
+  })
+
+  test.each(["interactive", "device"] as const)("that is a login: %s", async (tokenProvider) => {
+    const asked: string[] = []
+    const logIn: IdentityTokenOptions["logIn"] = async (kind) => {
+      asked.push(kind)
+      return { token: testToken(), provider: tokenProvider, agreed: true }
+    }
+    const env = { SIGSTORE_ID_TOKEN: testToken() }
+    expect(await get({ env, tokenProvider, logIn })).toMatchObject({ provider: tokenProvider, agreed: true })
+    expect(asked).toEqual([tokenProvider])
+    await expect(get({ env, tokenProvider })).rejects.toMatchObject({ message: "nobody can log in" })
+  })
+
+  test.each(["envvar", "filesystem", "github-actions", "buildkite-agent", "gitlab", "circleci", "google-impersonate"])(
+    "that has none: %s",
+    async (tokenProvider) => {
+      const logIn = async () => ({ token: testToken(), provider: "interactive" as const, agreed: true })
+      await expect(get({ tokenProvider, logIn })).rejects.toMatchObject({ code: "ERR_NO_TOKEN" })
+    },
+  )
+
+  test("exec needs a command", async () => {
+    await expect(get({ tokenProvider: "exec" })).rejects.toMatchObject({ code: "ERR_CONFIG" })
+  })
+
+  test("that gitsign does not have", async () => {
+    await expect(get({ tokenProvider: "nonsense" })).rejects.toMatchObject({
+      code: "ERR_CONFIG",
+      message: 'the token provider "nonsense" is not known',
+      hint: expect.stringMatching(/exec, buildkite-agent, .* device, or to auto$/),
+    })
+  })
+})
+
+describe("a token that fails a check", () => {
+  test("can be looked at, with what is wrong with it", async () => {
+    const env = { SIGSTORE_ID_TOKEN: testToken({ aud: "other" }) }
+    const { problem, claims } = await get({ env, unchecked: true })
+    expect(problem).toMatchObject({ code: "ERR_TOKEN", message: expect.stringContaining('"other"') })
+    expect(claims.aud).toEqual(["other"])
+    expect(await get({ env: { SIGSTORE_ID_TOKEN: testToken() }, unchecked: true })).not.toHaveProperty("problem")
+    await expect(get({ env: { SIGSTORE_ID_TOKEN: "junk" }, unchecked: true })).rejects.toMatchObject({
+      code: "ERR_TOKEN",
     })
   })
 
-  test.each(["envvar", "filesystem", "github-actions"])("that has none: %s", async (tokenProvider) => {
-    await expect(get({ tokenProvider, interactive: true })).rejects.toMatchObject({ code: "ERR_NO_TOKEN" })
-  })
-
-  test.each([
-    ["spiffe", /is not supported yet$/],
-    ["google-workload-identity", /is not supported yet$/],
-    ["google-impersonation", /is not supported yet$/],
-    ["buildkite-agent", /is not supported yet$/],
-    ["device", /is not supported yet$/],
-    ["nonsense", /is not known$/],
-  ])("that gitsign does not have: %s", async (tokenProvider, message) => {
-    await expect(get({ tokenProvider })).rejects.toMatchObject({
-      code: "ERR_CONFIG",
-      message: expect.stringMatching(message),
+  test("is refused also after a login", async () => {
+    const logIn = async () => ({
+      token: testToken({ email_verified: false }),
+      provider: "interactive" as const,
+      agreed: true,
+    })
+    await expect(get({ logIn })).rejects.toMatchObject({
+      code: "ERR_TOKEN",
+      message: expect.stringContaining("dev@example.com is not verified"),
     })
   })
 })
@@ -144,7 +234,7 @@ describe("a GitHub Actions job", () => {
   })
 
   test("asks again when the runner is busy", async () => {
-    const server = await httpServer(() => (server.seen.length === 1 ? { status: 503 } : json({ value: testToken() })))
+    const server = await httpServer(() => (server.seen.length === 1 ? { status: 503 } : json({ value: jobToken() })))
     expect(await get({ env: runnerEnv(server.url) })).toMatchObject({ provider: "github-actions" })
   })
 

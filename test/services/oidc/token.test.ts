@@ -27,10 +27,12 @@ test("the claims of a token", () => {
     aud: ["sigstore"],
     email: "dev@example.com",
     emailVerified: false,
+    emailUnverified: false,
     expiresAt: new Date("2026-11-21T10:10:00Z"),
     notBefore: now,
     connectorId: undefined,
     jobWorkflowRef: undefined,
+    workloadUri: undefined,
   })
   expect(parseIdentityToken(testToken({ aud: ["a", "b"], nbf: 1.5 }))).toMatchObject({
     aud: ["a", "b"],
@@ -141,8 +143,68 @@ describe("who signs", () => {
       "https://github.com/o/r/.github/workflows/a.yml@refs/heads/main (GitHub Actions)",
     ],
     [{ email: undefined, job_workflow_ref: "o/r" }, "subject-1 (issuer.example.com)"],
+    [
+      { iss: `${GITHUB_ACTIONS}/octo`, email: undefined, job_workflow_ref: "o/r/a.yml@main" },
+      "https://github.com/o/r/a.yml@main (token.actions.githubusercontent.com/octo)",
+    ],
+    [
+      { iss: `${GITHUB_ACTIONS}.evil.example`, email: undefined, job_workflow_ref: "o/r/a.yml@main" },
+      "subject-1 (token.actions.githubusercontent.com.evil.example)",
+    ],
+    [
+      { iss: "https://ghes.example.com/_services/token", email: undefined, job_workflow_ref: "o/r/a.yml@main" },
+      "https://ghes.example.com/o/r/a.yml@main (ghes.example.com/_services/token)",
+    ],
+    [
+      { iss: "https://token.actions.octo.ghe.com", email: undefined, job_workflow_ref: "o/r/a.yml@main" },
+      "https://octo.ghe.com/o/r/a.yml@main (token.actions.octo.ghe.com)",
+    ],
+    [
+      {
+        iss: "https://gitlab.com",
+        email: undefined,
+        ci_config_ref_uri: "gitlab.com/group/project//.gitlab-ci.yml@refs/heads/main",
+      },
+      "https://gitlab.com/group/project//.gitlab-ci.yml@refs/heads/main (GitLab)",
+    ],
+    [
+      { iss: "https://agent.buildkite.com", email: undefined, organization_slug: "acme", pipeline_slug: "app" },
+      "https://buildkite.com/acme/app (Buildkite)",
+    ],
+    [{ iss: "https://agent.buildkite.com", email: undefined, pipeline_slug: "app" }, "subject-1 (Buildkite)"],
+    [{ email: undefined, organization_slug: "acme", pipeline_slug: "app" }, "subject-1 (issuer.example.com)"],
+    [
+      {
+        iss: "https://oidc.circleci.com/org/0001",
+        email: undefined,
+        "oidc.circleci.com/project-id": "p-1",
+        "oidc.circleci.com/pipeline-definition-id": "d-1",
+      },
+      "https://circleci.com/api/v2/projects/p-1/pipeline-definitions/d-1 (CircleCI)",
+    ],
+    [
+      {
+        iss: "https://oidc.eks.eu-west-1.amazonaws.com/id/X",
+        email: undefined,
+        "kubernetes.io": { namespace: "build", pod: { name: "x" }, serviceaccount: { name: "signer" } },
+      },
+      "https://kubernetes.io/namespaces/build/serviceaccounts/signer (oidc.eks.eu-west-1.amazonaws.com/id/X)",
+    ],
+    [
+      { iss: "https://spire.example.com", email: undefined, sub: "spiffe://example.com/builder" },
+      "spiffe://example.com/builder (spire.example.com)",
+    ],
   ])("claims %j: %s", (claims, text) => {
     expect(describeIdentity(of(claims))).toBe(text)
+  })
+
+  test.each([
+    [{ email_verified: false }, true],
+    [{ email_verified: "false" }, true],
+    [{ email_verified: undefined }, false],
+    [{ email_verified: true }, false],
+  ])("whether the issuer calls the address unverified: %j", (claims, emailUnverified) => {
+    expect(of(claims)).toMatchObject({ emailUnverified })
   })
 
   test("names the issuer as the certificate will", () => {

@@ -1,0 +1,179 @@
+/**
+ * The credential in the system's keyring (gitsign.credentialCacheMode `system`), under the key that the agent would keep it under.
+ *
+ * @module
+ */
+
+import { keyId } from "../../cache-daemon/store.ts"
+import type { Config } from "../config.ts"
+import { GitsignError, messageOf } from "../errors.ts"
+import { forgetLogins, loadLogin, saveLogin } from "../keyring/credentials.ts"
+import { isKeyringUnavailable, type Keyring, openKeyring } from "../keyring/keyring.ts"
+import { forgetRefreshTokens } from "../keyring/refresh-tokens.ts"
+import { createFulcioClient } from "../services/fulcio.ts"
+import {
+  type Credential,
+  checkCommitter,
+  createKeptCredential,
+  type KeptCredential,
+  restoreCredential,
+} from "../sign/sign.ts"
+import { credentialKeyOf } from "./agent-key.ts"
+import type { CommandIo } from "./io.ts"
+import type { Messages } from "./messages.ts"
+import { httpClientOf } from "./network.ts"
+import type { Person } from "./person.ts"
+import { sha256 } from "./sha256.ts"
+
+/** What is kept with a credential. */
+export interface Kept {
+  readonly credential: Credential
+  readonly kept: KeptCredential
+  readonly identity: string
+  /** When its login was, in milliseconds since 1970. */
+  readonly begun: number
+  signatures: number
+}
+
+/** The keyring's place for the credential of this run. */
+export interface KeptLogin {
+  /** The credential that is kept and still good; undefined when there is none. */
+  load(): Promise<Kept | undefined>
+  /** Keeps one; where that fails it is told, and the next signature needs a login. */
+  save(login: Kept): Promise<void>
+}
+
+/** The account in the keyring of what a run with these settings signs with. @throws as `credentialKeyOf` */
+export async function loginAccountOf(config: Config, io: CommandIo): Promise<string> {
+  return `login:${sha256(Buffer.from(keyId(await credentialKeyOf(config, io)), "utf8")).toString("hex")}`
+}
+
+/** Opens the keyring; undefined, with one line to the person, where there is none or it is locked: then nothing is kept. */
+export async function openKeptLogin(config: Config, io: CommandIo, person: Person): Promise<KeptLogin | undefined> {
+  const account = await loginAccountOf(config, io)
+  /** One line is enough, whatever else fails. */
+  let told = false
+  const orNothing = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isKeyringUnavailable(error)) throw error
+      if (!told) person.tell(`${error.message}; this login is not kept`)
+      told = true
+      return undefined
+    }
+  }
+  const keyring: Keyring | undefined = await orNothing(openKeyring)
+  if (keyring === undefined) return undefined
+  return {
+    load: () =>
+      orNothing(async () => {
+        const stored = await loadLogin(keyring, account, new Date())
+        if (stored === undefined) return undefined
+        const { kept, identity, begun, signatures } = stored
+        return { credential: await restoreCredential(kept), kept, identity, begun: begun.getTime(), signatures }
+      }),
+    save: async ({ credential, kept, identity, begun, signatures }) => {
+      if (told) return
+      const { signer, certificate } = credential
+      await orNothing(() =>
+        saveLogin(keyring, account, {
+          kept,
+          identity,
+          issuer: signer.issuer,
+          begun: new Date(begun),
+          notAfter: certificate.notAfter,
+          signatures,
+          tokenProvider: "",
+        }),
+      )
+    },
+  }
+}
+
+/** Whom the login in the keyring names, and when it ends, in seconds since 1970. */
+export interface KeptIdentity {
+  readonly identity: string
+  readonly issuer: string
+  readonly expires: number
+}
+
+/**
+ * The login that the keyring keeps for this run; undefined when there is none.
+ *
+ * @throws ERR_KEYRING when the keyring cannot be asked
+ */
+export async function findInKeyring(config: Config, io: CommandIo): Promise<KeptIdentity | undefined> {
+  const account = await loginAccountOf(config, io)
+  return inKeyring(async (keyring) => {
+    const stored = await loadLogin(keyring, account, new Date())
+    return stored && viewOf(stored.identity, stored.issuer, stored.notAfter)
+  })
+}
+
+/**
+ * Has the keyring hold a login for this run: the one that is there, or a new one.
+ *
+ * @throws ERR_KEYRING when there is no keyring; whatever the login and Fulcio throw; ERR_COMMITTER
+ */
+export async function warmKeyring(config: Config, io: CommandIo, person: Person): Promise<KeptIdentity> {
+  const account = await loginAccountOf(config, io)
+  return inKeyring(async (keyring) => {
+    const stored = await loadLogin(keyring, account, new Date())
+    if (stored !== undefined) return viewOf(stored.identity, stored.issuer, stored.notAfter)
+    const { agreedToken } = await import("./login.ts")
+    const { token } = await agreedToken({ config, io, person })
+    const issue = createFulcioClient({ url: config.fulcio, http: httpClientOf(io.env), now: () => new Date() })
+    const { credential, kept } = await createKeptCredential(token, issue)
+    const { signer, certificate } = credential
+    if (config.matchCommitter) checkCommitter(signer, config.committer)
+    const { identity, issuer } = signer
+    const { notAfter } = certificate
+    await saveLogin(keyring, account, {
+      kept,
+      identity,
+      issuer,
+      begun: new Date(),
+      notAfter,
+      signatures: 0,
+      tokenProvider: "",
+    })
+    return viewOf(identity, issuer, notAfter)
+  })
+}
+
+/**
+ * Removes every login and refresh token, and has the issuer forget the latter. Returns how many there were.
+ *
+ * @throws ERR_KEYRING when the keyring cannot be asked
+ */
+export function forgetKeyring(io: CommandIo, messages: Messages): Promise<{ logins: number; refreshTokens: number }> {
+  return inKeyring(async (keyring) => {
+    const logins = await forgetLogins(keyring)
+    const tokens = await forgetRefreshTokens(keyring)
+    if (tokens.length > 0) {
+      const { revokeRefreshToken } = await import("../services/oidc/refresh.ts")
+      for (const stored of tokens) {
+        await revokeRefreshToken({ http: httpClientOf(io.env), ...stored }).catch((error: unknown) =>
+          messages.say(`${new URL(stored.issuer).host} was not told of the logout: ${messageOf(error)}`),
+        )
+      }
+    }
+    return { logins, refreshTokens: tokens.length }
+  })
+}
+
+const viewOf = (identity: string, issuer: string, notAfter: Date): KeptIdentity => ({
+  identity,
+  issuer,
+  expires: Math.floor(notAfter.getTime() / 1000),
+})
+
+async function inKeyring<T>(work: (keyring: Keyring) => Promise<T>): Promise<T> {
+  try {
+    return await work(await openKeyring())
+  } catch (error) {
+    if (!isKeyringUnavailable(error)) throw error
+    throw new GitsignError("ERR_KEYRING", error.message, { cause: error })
+  }
+}
