@@ -155,9 +155,17 @@ const credentialDocument = (credential: CredentialInfo): unknown => ({
 /** The values of gitsign.tokenProvider as a person knows them. */
 const TOKEN_SOURCES: ReadonlyMap<string, string> = new Map([
   ["interactive", "a login"],
+  ["device", "a login with a code"],
+  ["exec", "gitsign.tokenCommand"],
   ["envvar", "SIGSTORE_ID_TOKEN"],
   ["filesystem", "the token file"],
+  ["buildkite-agent", "Buildkite"],
+  ["circleci", "CircleCI"],
   ["github-actions", "GitHub Actions"],
+  ["gitlab", "GitLab"],
+  ["google-impersonation", "Google Cloud"],
+  ["google-workload-identity", "Google Cloud"],
+  ["spiffe", "SPIFFE"],
 ])
 
 function listText(credentials: readonly CredentialInfo[], now: number): string {

@@ -7,7 +7,7 @@
 import { keyId } from "../../cache-daemon/store.ts"
 import type { Config } from "../config.ts"
 import { GitsignError, messageOf } from "../errors.ts"
-import { forgetLogins, loadLogin, saveLogin } from "../keyring/credentials.ts"
+import { forgetLogins, listLogins, loadLogin, saveLogin } from "../keyring/credentials.ts"
 import { isKeyringUnavailable, type Keyring, openKeyring } from "../keyring/keyring.ts"
 import { forgetRefreshTokens } from "../keyring/refresh-tokens.ts"
 import { createFulcioClient } from "../services/fulcio.ts"
@@ -63,30 +63,39 @@ export async function openKeptLogin(config: Config, io: CommandIo, person: Perso
       return undefined
     }
   }
-  const keyring: Keyring | undefined = await orNothing(openKeyring)
+  const slowly = <T>(work: Promise<T>): Promise<T> => person.tellWhenSlow("waiting for the system's keyring", work)
+  const keyring: Keyring | undefined = await orNothing(() => slowly(openKeyring()))
   if (keyring === undefined) return undefined
   return {
     load: () =>
       orNothing(async () => {
-        const stored = await loadLogin(keyring, account, new Date())
+        const stored = await slowly(loadLogin(keyring, account, new Date()))
         if (stored === undefined) return undefined
-        const { kept, identity, begun, signatures } = stored
-        return { credential: await restoreCredential(kept), kept, identity, begun: begun.getTime(), signatures }
+        const { kept, begun, signatures } = stored
+        const credential = await restoreCredential(kept)
+        // What a person is told of it is what others will read.
+        const { identity } = credential.signer
+        return { credential, kept, identity, begun: begun.getTime(), signatures }
       }),
     save: async ({ credential, kept, identity, begun, signatures }) => {
       if (told) return
       const { signer, certificate } = credential
-      await orNothing(() =>
-        saveLogin(keyring, account, {
-          kept,
-          identity,
-          issuer: signer.issuer,
-          begun: new Date(begun),
-          notAfter: certificate.notAfter,
-          signatures,
-          tokenProvider: "",
-        }),
-      )
+      const { tokenProvider } = await credentialKeyOf(config, io)
+      await orNothing(async () => {
+        await slowly(
+          saveLogin(keyring, account, {
+            kept,
+            identity,
+            issuer: signer.issuer,
+            begun: new Date(begun),
+            notAfter: certificate.notAfter,
+            signatures,
+            tokenProvider,
+          }),
+        )
+        // A new one has cost a login; the ones that have ended go with it, whatever they were for.
+        if (signatures === 1) await listLogins(keyring, new Date())
+      })
     },
   }
 }

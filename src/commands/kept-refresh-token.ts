@@ -29,8 +29,9 @@ export async function loginFromRefreshToken(openid: OpenidOptions, tools: LoginT
     const account = accountOf(tools)
     const stored = await loadRefreshToken(keyring, account)
     if (stored === undefined) return undefined
-    const { issuer, clientID, refreshToken } = stored
-    const fresh = await refreshedToken({ ...openid, issuer, clientID, refreshToken })
+    // An entry that somebody has changed must not decide who gets the token and the client's secret.
+    const isOurs = stored.issuer === openid.issuer && stored.clientID === openid.clientID
+    const fresh = isOurs ? await refreshedToken({ ...openid, refreshToken: stored.refreshToken }) : undefined
     if (fresh === undefined) {
       await keyring.delete(account)
       return undefined

@@ -7,9 +7,9 @@
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { type Config, URL_PLACEHOLDER } from "../config.ts"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, messageOf } from "../errors.ts"
 import { getIdentityToken, type IdentityToken, type LoggedIn, type OpenidOptions } from "../services/oidc/provider.ts"
-import { describeIdentity, type IdentityTokenClaims } from "../services/oidc/token.ts"
+import { describeIdentity, type IdentityTokenClaims, parseIdentityToken } from "../services/oidc/token.ts"
 import { type CommandIo, reasonOf } from "./io.ts"
 import { loginWay } from "./login-choice.ts"
 import { httpClientOf } from "./network.ts"
@@ -54,6 +54,11 @@ export async function agreedToken(tools: LoginTools): Promise<IdentityToken> {
     if (!agreed) await askToPublish(publication, person)
     rememberConsent(claims, config, io, person)
   } else for (const remark of publication.remarks) person.tell(`note: ${remark}`)
+  // Not before: a login that was refused, or that was only looked at, must not come back by itself.
+  if (identityToken.refreshToken !== undefined) {
+    const { keepRefreshToken } = await import("./kept-refresh-token.ts")
+    await keepRefreshToken(identityToken.refreshToken, tools)
+  }
   return identityToken
 }
 
@@ -107,13 +112,9 @@ async function personLogin(wanted: "auto" | "interactive" | "device", tools: Log
   const known = keepsRefreshTokens(config) ? await refreshed(openid, tools) : undefined
   if (known !== undefined) return known
   if (way === "nobody") throw nobody(wanted)
-  const done =
+  return (
     (way === "device" ? await withDevice(openid, tools, wanted) : undefined) ?? (await withBrowser(openid, tools, way))
-  if (done.refreshToken !== undefined) {
-    const { keepRefreshToken } = await import("./kept-refresh-token.ts")
-    await keepRefreshToken(done.refreshToken, tools)
-  }
-  return done
+  )
 }
 
 /** The person logs in with a code, in a browser anywhere; undefined where the issuer has no such login and none was asked for. */
@@ -177,7 +178,16 @@ const keepsRefreshTokens = ({ refreshLogin, credentialCacheMode }: Config): bool
 /** A login that needs nobody, with what the last one left in the keyring. */
 async function refreshed(openid: OpenidOptions, tools: LoginTools): Promise<LoggedIn | undefined> {
   const { loginFromRefreshToken } = await import("./kept-refresh-token.ts")
-  return loginFromRefreshToken(openid, tools)
+  const known = await loginFromRefreshToken(openid, tools)
+  if (known === undefined) return undefined
+  try {
+    checkMatch(parseIdentityToken(known.token), tools.config)
+    return known
+  } catch (error) {
+    // Whoever is asked can log in as the right person; the one that is kept never becomes it.
+    tools.person.tell(`the kept login does not serve: ${messageOf(error)}`)
+    return undefined
+  }
 }
 
 function nobody(wanted: "auto" | "interactive" | "device"): GitsignError {

@@ -7,7 +7,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { openKeyring } from "../../src/keyring/keyring.ts"
+import { type Keyring, openKeyring } from "../../src/keyring/keyring.ts"
 import { HELPER, MISSING, Session } from "../keyring/session.ts"
 import { secret } from "../support/secrets.ts"
 import { loginEnvironment, loginsIn } from "./agent-harness.ts"
@@ -56,21 +56,25 @@ const commit = (): Ran => workspace.tryGit(repository, "commit", "--allow-empty"
 const log = (): string =>
   existsSync(join(workspace.root, "log")) ? readFileSync(join(workspace.root, "log"), "utf8") : ""
 
-/** Notes what is in the keyring: keys, and tokens that look like nothing. */
-async function noteSecrets({ env }: Session): Promise<number> {
+async function inKeyring<T>({ env }: Session, work: (keyring: Keyring) => Promise<T>): Promise<T> {
   const { DBUS_SESSION_BUS_ADDRESS: before } = process.env
   process.env.DBUS_SESSION_BUS_ADDRESS = env.DBUS_SESSION_BUS_ADDRESS
   try {
-    const entries = await (await openKeyring({ helper: HELPER })).accounts()
-    const texts = entries.flatMap((entry) => Object.values(JSON.parse(entry.secret)))
-    return texts.filter(
-      (text) => typeof text === "string" && text.length >= 40 && !text.includes("://") && secret(text),
-    ).length
+    return await work(await openKeyring({ helper: HELPER }))
   } finally {
     if (before === undefined) delete process.env.DBUS_SESSION_BUS_ADDRESS
     else process.env.DBUS_SESSION_BUS_ADDRESS = before
   }
 }
+
+/** Notes what is in the keyring: keys, and tokens that look like nothing. */
+const noteSecrets = (session: Session): Promise<number> =>
+  inKeyring(session, async (keyring) => {
+    const texts = (await keyring.accounts()).flatMap((entry) => Object.values(JSON.parse(entry.secret)))
+    const isSecret = (text: unknown) =>
+      typeof text === "string" && text.length >= 40 && !text.includes("://") && secret(text)
+    return texts.filter(isSecret).length
+  })
 
 describe.skipIf(!isHere)(`the system's keyring (${MISSING.join(", ") || "gnome-keyring"})`, () => {
   test("one login signs all commits, in all processes, until the logout", () => {
@@ -106,6 +110,20 @@ describe.skipIf(!isHere)(`the system's keyring (${MISSING.join(", ") || "gnome-k
     workspace.env.GITSIGN_AGENT_MAX_SIGNATURES = "2"
     for (let i = 0; i < 5; i++) expect(commit().status).toBe(0)
     expect(loginsIn(logins)).toBe(3)
+  }, 60_000)
+
+  test("what has ended is removed, whatever it was for; what others keep is not", async () => {
+    const [mine, foreign] = [`login:${"b".repeat(64)}`, "something else"]
+    const read = (account: string) => inKeyring(session, (keyring) => keyring.get(account))
+    await inKeyring(session, async (keyring) => {
+      await keyring.set(mine, JSON.stringify({ version: 1, notAfter: 1 }))
+      await keyring.set(foreign, "kept")
+    })
+    expect(await read(mine)).toBeDefined()
+    expect(commit().status).toBe(0)
+    expect(await read(mine)).toBeUndefined()
+    expect(await read(foreign)).toBe("kept")
+    await inKeyring(session, (keyring) => keyring.delete(foreign))
   }, 60_000)
 
   test("no keyring: one line, and the commit is signed", () => {

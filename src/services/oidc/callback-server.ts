@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from "node:crypto"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { GitsignError, messageOf } from "../../errors.ts"
 import { isLoopbackHost } from "../loopback-host.ts"
@@ -51,8 +51,7 @@ const MAX_WAITING = 8
  */
 export async function startCallbackServer({ redirectURL, state }: CallbackServerOptions): Promise<CallbackServer> {
   const configured = redirectURL === undefined ? undefined : parseRedirectUrl(redirectURL)
-  const host =
-    configured?.hostname === "[::1]" ? "::1" : (configured?.hostname ?? "localhost").replace("localhost", "127.0.0.1")
+  const host = configured?.hostname === "[::1]" ? "::1" : (configured?.hostname ?? "127.0.0.1")
   const port = configured === undefined ? 0 : Number(configured.port || 80)
 
   const { promise: callback, resolve: resolveCallback } = deferred<Callback>()
@@ -61,6 +60,7 @@ export async function startCallbackServer({ redirectURL, state }: CallbackServer
   const answerPath = `/answer/${randomBytes(16).toString("hex")}`
   let phase: "waiting" | "working" | "asking" | "finished" = "waiting"
   let question: LoginPage | undefined
+  let cameWith: string | undefined
   let waiting: ServerResponse[] = []
 
   const showAll = async (page: LoginPage): Promise<void> => {
@@ -76,9 +76,12 @@ export async function startCallbackServer({ redirectURL, state }: CallbackServer
   }
   const come = (url: URL, response: ServerResponse): void => {
     if (phase !== "waiting") {
-      join(response)
+      // The state is in the address that the opener got, where other users of this machine may read it; the code is the browser's own.
+      if (url.search === cameWith) join(response)
+      else void send(response, strayPage(400, "This is not the answer that the login came back with."))
       return
     }
+    cameWith = url.search
     phase = "working"
     waiting.push(response)
     resolveCallback({
@@ -108,7 +111,7 @@ export async function startCallbackServer({ redirectURL, state }: CallbackServer
     resolveAgreement(answer === "yes")
   }
 
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, (request, response) => {
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const own = ownOrigins(redirectUrl)
     const stray = (status: number, text: string): void => void send(response, strayPage(status, text))
     // DNS rebinding: a foreign name that has come to point to this machine.
@@ -130,12 +133,15 @@ export async function startCallbackServer({ redirectURL, state }: CallbackServer
       return stray(400, "This is not the login that gitsign waits for. Go back to the terminal.")
     }
     come(url, response)
-  })
-  await listen(server, host, port, configured !== undefined)
-  const redirectUrl = configured ?? new URL(`http://localhost:${(server.address() as AddressInfo).port}/auth/callback`)
+  }
+  const isNamed = configured === undefined || configured.hostname === "localhost"
+  const servers = await listen(handle, isNamed ? ["127.0.0.1", "::1"] : [host], port, configured !== undefined)
+  const redirectUrl = configured ?? new URL(`http://localhost:${portOf(servers[0])}/auth/callback`)
   const closeNow = (): void => {
-    server.close()
-    server.closeAllConnections()
+    for (const server of servers) {
+      server.close()
+      server.closeAllConnections()
+    }
   }
   return {
     redirectUrl,
@@ -143,7 +149,7 @@ export async function startCallbackServer({ redirectURL, state }: CallbackServer
     close: () => {
       // A configured port may be wanted by the next login at once.
       if (phase !== "finished" || configured !== undefined) return closeNow()
-      server.unref()
+      for (const server of servers) server.unref()
       setTimeout(closeNow, LINGER_MS).unref()
     },
   }
@@ -194,17 +200,56 @@ async function readForm(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8")
 }
 
-function listen(server: ReturnType<typeof createServer>, host: string, port: number, fixed: boolean): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+const portOf = (server: Server): number => (server.address() as AddressInfo).port
+
+/** How often another free port is tried when its namesake of the other protocol is taken. */
+const PORT_TRIES = 8
+
+/**
+ * Listens on one port of all these addresses. Browsers try both that `localhost` stands for, so that another user of this machine who
+ * listened on the one that is free would get the code (RFC 8252 §8.3).
+ */
+async function listen(
+  handle: Handler,
+  [first, ...others]: readonly [string, ...string[]],
+  port: number,
+  fixed: boolean,
+): Promise<readonly [Server, ...Server[]]> {
+  for (let tries = 1; ; tries++) {
+    const servers: [Server, ...Server[]] = [newServer(handle)]
+    try {
+      await listenOn(servers[0], first, port)
+      for (const host of others) {
+        const server = newServer(handle)
+        try {
+          await listenOn(server, host, portOf(servers[0]))
+          servers.push(server)
+        } catch (error) {
+          // A machine without IPv6 has nobody there either.
+          if (!/\b(EADDRNOTAVAIL|EAFNOSUPPORT)\b/.test(messageOf(error))) throw error
+        }
+      }
+      return servers
+    } catch (cause) {
+      for (const server of servers) server.close()
+      if (!fixed && tries < PORT_TRIES && messageOf(cause).includes("EADDRINUSE")) continue
       const [code, what] = fixed
         ? (["ERR_CONFIG", `port ${port} of gitsign.redirectURL`] as const)
         : (["ERR_OIDC", "a port"] as const)
-      reject(new GitsignError(code, `${what} cannot be listened on for the login: ${messageOf(cause)}`, { cause }))
-    })
-    server.listen(port, host, () => resolve())
-  })
+      throw new GitsignError(code, `${what} cannot be listened on for the login: ${messageOf(cause)}`, { cause })
+    }
+  }
 }
+
+const newServer = (handle: Handler): Server => createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, handle)
+
+const listenOn = (server: Server, host: string, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(port, host, resolve)
+  })
 
 function send(response: ServerResponse, page: LoginPage): Promise<void> {
   // The window was closed meanwhile, and no event will say so again.

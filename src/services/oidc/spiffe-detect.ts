@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Stats, statSync } from "node:fs"
+import { lstatSync, type Stats, statSync } from "node:fs"
+import { dirname } from "node:path"
 import { isLoopbackHost } from "../loopback-host.ts"
 import type { Detection, Surroundings } from "./ambient.ts"
 import type { Environment } from "./provider.ts"
@@ -59,12 +60,27 @@ export function detectSpiffe({ env }: Surroundings, defaultSocket: string = DEFA
     return { applies: false, because: `there is no socket ${where}` }
   }
   if (address.named) return { applies: true, because: "SPIFFE_ENDPOINT_SOCKET names a socket that is there" }
-  const mine = process.getuid?.()
-  if (mine !== undefined && status.uid !== 0 && status.uid !== mine) {
+  if (isOfOthers(address.path)) {
     const because = `the socket at ${address.path} belongs to another user; name it in SPIFFE_ENDPOINT_SOCKET to use it`
     return { applies: false, because }
   }
   return { applies: true, because: `there is a socket at ${address.path}` }
+}
+
+/**
+ * Whether another user than root and this one owns the socket at `path` or a directory that it is in, and so may put another one there.
+ */
+export function isOfOthers(path: string): boolean {
+  const mine = process.getuid?.()
+  const owner = statusOf(path)?.uid
+  if (mine === undefined || owner === undefined) return false
+  const owners = [owner]
+  for (let place = path; ; place = dirname(place)) {
+    const uid = lstatSync(place, { throwIfNoEntry: false })?.uid
+    if (uid !== undefined) owners.push(uid)
+    if (place === dirname(place)) break
+  }
+  return owners.some((uid) => uid !== 0 && uid !== mine)
 }
 
 function statusOf(path: string): Stats | undefined {

@@ -10,7 +10,7 @@ import { GitsignError, isGitsignError, messageOf } from "../../errors.ts"
 import { printable } from "../answer.ts"
 import type { HttpClient } from "../http.ts"
 import type { Environment } from "./provider.ts"
-import { DEFAULT_SPIFFE_SOCKET, type SpiffeAddress, spiffeAddress } from "./spiffe-detect.ts"
+import { DEFAULT_SPIFFE_SOCKET, isOfOthers, type SpiffeAddress, spiffeAddress } from "./spiffe-detect.ts"
 
 const TIMEOUT_MS = 10_000
 const MAX_BYTES = 64 * 1024
@@ -69,6 +69,12 @@ export async function spiffeToken(
   if (address === undefined) {
     throw new GitsignError("ERR_CONFIG", "SPIFFE_ENDPOINT_SOCKET is not an address that can be used", {
       hint: "set it like this: SPIFFE_ENDPOINT_SOCKET=unix:///run/spire/agent/api.sock, or tcp://127.0.0.1:8081",
+    })
+  }
+  // gitsign.tokenProvider asks for SPIFFE, and not for whoever was first to put a socket into /tmp.
+  if (!address.named && address.path !== undefined && isOfOthers(address.path)) {
+    throw new GitsignError("ERR_NO_TOKEN", `the socket at ${address.path} belongs to another user`, {
+      hint: "name it in SPIFFE_ENDPOINT_SOCKET to use it",
     })
   }
   const { grpc, fromJSON } = await loadGrpc()

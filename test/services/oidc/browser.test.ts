@@ -4,7 +4,7 @@
  * @module
  */
 
-import { connect } from "node:net"
+import { connect, createServer } from "node:net"
 import { setTimeout as delay } from "node:timers/promises"
 import { describe, expect, test, vi } from "vitest"
 import { GitsignError, isGitsignError, messageOf } from "../../../src/errors.ts"
@@ -180,6 +180,29 @@ describe("a login", () => {
     const { token } = await login({}, { openBrowser })
     await expect(token).resolves.toMatchObject({ token: expect.any(String), agreed: false })
     expect(statuses.slice(0, 5)).toEqual([400, 400, 400, 404, 405])
+  })
+})
+
+describe("the port", () => {
+  test("is held at every address that localhost stands for, so that nobody else gets the code", async () => {
+    const taken: unknown[] = []
+    const openBrowser = async (url: string): Promise<void> => {
+      const { port } = new URL(new URL(url).searchParams.get("redirect_uri") ?? "")
+      for (const host of ["127.0.0.1", "::1"]) {
+        const other = createServer()
+        const outcome = await new Promise((resolve) => {
+          other.once("error", (error) => resolve("code" in error ? error.code : error))
+          other.listen(Number(port), host, () => resolve("listens"))
+        })
+        other.close()
+        taken.push(outcome)
+      }
+      await fetch(url)
+    }
+    const { token } = await login({}, { openBrowser })
+    await token
+    // EADDRNOTAVAIL: this machine has no IPv6.
+    expect(taken).toEqual(["EADDRINUSE", expect.stringMatching(/^(EADDRINUSE|EADDRNOTAVAIL|EAFNOSUPPORT)$/)])
   })
 })
 

@@ -56,6 +56,19 @@ const withHost = (url: URL, host: string, method = "GET", body = ""): Promise<nu
   })
 
 describe("the question", () => {
+  test("is not shown to another user of this machine, who has read the state in the opener's arguments", async () => {
+    const { callback, action, answer, outcome } = await atQuestion()
+    const state = new URL(callback).searchParams.get("state")
+    for (const search of [`?state=${state}`, `?code=guessed&state=${state}`, `?error=access_denied&state=${state}`]) {
+      const stranger = await fetch(new URL(search, callback))
+      expect(stranger.status).toBe(400)
+      expect(await stranger.text()).not.toContain(action.pathname)
+    }
+    expect((await fetch(callback)).status).toBe(200)
+    await answer("answer=yes")
+    await expect(outcome).resolves.toMatchObject({ agreed: true })
+  })
+
   test("says who, what, where and how long, shows the remarks, and lets the form go nowhere else", async () => {
     const { page, html, action, answer } = await atQuestion()
     expect(page.status).toBe(200)

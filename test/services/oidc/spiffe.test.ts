@@ -7,7 +7,7 @@
 import { chownSync, linkSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { status } from "@grpc/grpc-js"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { spiffeToken } from "../../../src/services/oidc/spiffe.ts"
@@ -106,6 +106,14 @@ describe("whether it applies", () => {
       because: `the socket at ${address} belongs to another user; name it in SPIFFE_ENDPOINT_SOCKET to use it`,
     })
     expect(detect(address).applies).toBe(true)
+    await expect(ask(undefined, address)).rejects.toMatchObject({ code: "ERR_NO_TOKEN" })
+  })
+
+  test.runIf(process.getuid?.() === 0)("not when another user may put another one in its place", async () => {
+    const { address } = await spiffeAgent()
+    chownSync(dirname(address), 65_534, 65_534)
+    expect(detect(undefined, address).applies).toBe(false)
+    await expect(ask(undefined, address)).rejects.toMatchObject({ code: "ERR_NO_TOKEN" })
   })
 })
 
