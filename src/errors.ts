@@ -143,7 +143,7 @@ export const ERROR_CODES = {
   ERR_TOKEN_EXPIRED: { exit: 3, hint: "get a new identity token; if it is new, check this machine's clock" },
   ERR_CONSENT: {
     exit: 3,
-    hint: "nothing was published; to agree once for all identities: git config --global gitsign.publishConsent always",
+    hint: "nothing was published; run the command again to be asked again, or to log in as somebody else",
   },
   ERR_KEYRING: {
     exit: 3,

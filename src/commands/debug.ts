@@ -36,7 +36,11 @@ async function debugToken(io: CommandIo, messages: Messages, { raw }: { raw?: bo
   const person = new Person(messages)
   try {
     const { obtainToken } = await import("./login.ts")
-    const { token, claims, provider, problem } = await obtainToken({ config, io, person }, { unchecked: true })
+    const { token, claims, provider, problem } = await obtainToken(
+      // Nothing is published, so nobody is asked whether it may be.
+      { config: { ...config, publishConsent: "always", matchCommitter: false }, io, person },
+      { unchecked: true },
+    )
     if (raw) {
       messages.show("gitsign: this token signs as you until it ends; keep it to yourself\n")
       io.stdout(`${token}\n`)

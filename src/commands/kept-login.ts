@@ -72,7 +72,11 @@ export async function openKeptLogin(config: Config, io: CommandIo, person: Perso
         const stored = await slowly(loadLogin(keyring, account, new Date()))
         if (stored === undefined) return undefined
         const { kept, begun, signatures } = stored
-        const credential = await restoreCredential(kept)
+        const credential = await restored(kept, config)
+        if (credential === undefined) {
+          await keyring.delete(account)
+          return undefined
+        }
         // What a person is told of it is what others will read.
         const { identity } = credential.signer
         return { credential, kept, identity, begun: begun.getTime(), signatures }
@@ -97,6 +101,17 @@ export async function openKeptLogin(config: Config, io: CommandIo, person: Perso
         if (signatures === 1) await listLogins(keyring, new Date())
       })
     },
+  }
+}
+
+/** The credential, if its parts belong together and it names whom gitsign.matchCommitter asks for. */
+async function restored(kept: KeptCredential, config: Config): Promise<Credential | undefined> {
+  try {
+    const credential = await restoreCredential(kept)
+    if (config.matchCommitter) checkCommitter(credential.signer, config.committer)
+    return credential
+  } catch {
+    return undefined
   }
 }
 
@@ -156,13 +171,19 @@ export async function warmKeyring(config: Config, io: CommandIo, person: Person)
  *
  * @throws ERR_KEYRING when the keyring cannot be asked
  */
-export function forgetKeyring(io: CommandIo, messages: Messages): Promise<{ logins: number; refreshTokens: number }> {
+export function forgetKeyring(
+  config: Config,
+  io: CommandIo,
+  messages: Messages,
+): Promise<{ logins: number; refreshTokens: number }> {
   return inKeyring(async (keyring) => {
     const logins = await forgetLogins(keyring)
     const tokens = await forgetRefreshTokens(keyring)
     if (tokens.length > 0) {
       const { revokeRefreshToken } = await import("../services/oidc/refresh.ts")
       for (const stored of tokens) {
+        // Whoever can write to the keyring does not say who is sent a token.
+        if (stored.issuer !== config.issuer || stored.clientID !== config.clientID) continue
         await revokeRefreshToken({ http: httpClientOf(io.env), ...stored }).catch((error: unknown) =>
           messages.say(`${new URL(stored.issuer).host} was not told of the logout: ${messageOf(error)}`),
         )

@@ -77,7 +77,7 @@ async function logout(io: CommandIo, messages: Messages, { all }: { all?: boolea
   const inAgent = held?.credentials.length ?? 0
   const { logins, refreshTokens } =
     all || config.credentialCacheMode === "system"
-      ? await (await import("./kept-login.ts")).forgetKeyring(io, messages)
+      ? await (await import("./kept-login.ts")).forgetKeyring(config, io, messages)
       : { logins: 0, refreshTokens: 0 }
   const parts = [
     [inAgent, "in the agent"],

@@ -193,8 +193,8 @@ async function refreshed(openid: OpenidOptions, tools: LoginTools): Promise<Logg
 function nobody(wanted: "auto" | "interactive" | "device"): GitsignError {
   const hint =
     wanted === "device"
-      ? "a login with a code needs a terminal to show it; set SIGSTORE_ID_TOKEN, or run git in a terminal"
-      : "set SIGSTORE_ID_TOKEN; in GitHub Actions add permissions: id-token: write; or run git in a terminal; see: gitsign whoami --verbose"
+      ? "a login with a code needs a terminal to show it; run it in one, or set SIGSTORE_ID_TOKEN"
+      : "run it in a terminal, or set SIGSTORE_ID_TOKEN; what else there is: gitsign whoami --verbose"
   return new GitsignError("ERR_NO_TOKEN", "there is no identity token, and no terminal to ask for a login", { hint })
 }
 

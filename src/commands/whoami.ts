@@ -15,7 +15,7 @@ import { askAgent } from "./agent-request.ts"
 import { duration } from "./agent-view.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
-import { loginWay } from "./login-choice.ts"
+import { type LoginWay, loginWay } from "./login-choice.ts"
 import type { Messages } from "./messages.ts"
 import { Person } from "./person.ts"
 import { loadConfig } from "./settings.ts"
@@ -79,13 +79,17 @@ async function find(config: Config, io: CommandIo, person: Person, { login }: Wh
     const kept = await findKept(config, io, source.provider)
     if (kept !== undefined) return kept
     if (!login) {
-      throw new GitsignError("ERR_NO_TOKEN", "nobody is logged in here, and no identity token is at hand", {
-        hint: "log in with: gitsign login; or only look, with: gitsign whoami --login",
-      })
+      const hint =
+        wayOf(config, io, person) === "nobody"
+          ? "run it in a terminal, or set SIGSTORE_ID_TOKEN; what else there is: gitsign whoami --verbose"
+          : "log in with: gitsign login; or only look, with: gitsign whoami --login"
+      throw new GitsignError("ERR_NO_TOKEN", "nobody is logged in here, and no identity token is at hand", { hint })
     }
   }
   const { obtainToken } = await import("./login.ts")
-  const { claims, provider } = await obtainToken({ config, io, person })
+  // Nothing is published, so nobody is asked whether it may be.
+  const looking = { ...config, publishConsent: "always", matchCommitter: false } as const
+  const { claims, provider } = await obtainToken({ config: looking, io, person })
   return {
     identity: identityOf(claims),
     issuer: issuerOf(claims),
@@ -141,17 +145,22 @@ const LOGIN_WAYS = {
   nobody: "there is no terminal and no display, so nobody can be asked",
 } as const
 
-function waysOf(config: Config, io: CommandIo, person: Person): readonly Way[] {
-  const ways = surveyProviders(surroundingsOf(config, io), config.tokenProvider)
+/** How somebody would log in here. */
+function wayOf(config: Config, io: CommandIo, person: Person): LoginWay {
   const wanted =
     config.tokenProvider === "interactive" || config.tokenProvider === "device" ? config.tokenProvider : "auto"
-  const way = loginWay({
+  return loginWay({
     env: io.env,
     platform: process.platform,
     wanted,
     hasTerminal: person.isThere,
     hasOpener: config.urlOpener !== undefined,
   })
+}
+
+function waysOf(config: Config, io: CommandIo, person: Person): readonly Way[] {
+  const ways = surveyProviders(surroundingsOf(config, io), config.tokenProvider)
+  const way = wayOf(config, io, person)
   const ambient = ways.filter(({ provider }) => provider !== "interactive" && provider !== "device")
   const chosen = !ambient.some((one) => one.chosen)
   return [...ambient, { provider: "login", applies: way !== "nobody", chosen, because: LOGIN_WAYS[way] }]
@@ -159,7 +168,7 @@ function waysOf(config: Config, io: CommandIo, person: Person): readonly Way[] {
 
 function waysText(ways: readonly Way[]): string {
   const width = Math.max(...ways.map(({ provider }) => provider.length))
-  const mark = ({ applies, chosen }: Way): string => (chosen ? "takes" : applies ? "could" : "no   ")
+  const mark = ({ applies, chosen }: Way): string => (!applies ? "no   " : chosen ? "takes" : "could")
   return `${ways.map((way) => `${mark(way)}  ${way.provider.padEnd(width)}  ${printable(way.because)}\n`).join("")}\n`
 }
 

@@ -38,10 +38,20 @@ if (answer !== "never") {
       action.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code))),
       url,
     )
-    await visit(target, {
+    const asked = await visit(target, {
       method: "POST",
       headers: { "content-type": "application/x-www-form-urlencoded" },
       body: new URLSearchParams({ email, answer: answer === "deny" ? "deny" : "continue" }).toString(),
     })
+    // gitsign's own question: whether the identity may be published.
+    const question = /<form[^>]*action="([^"]*)"/.exec(asked.html)?.[1]
+    if (question !== undefined) {
+      if (process.env.GITSIGN_TEST_LOGINS) appendFileSync(process.env.GITSIGN_TEST_LOGINS, `agreed ${email}\n`)
+      await visit(new URL(question, asked.url), {
+        method: "POST",
+        headers: { "content-type": "application/x-www-form-urlencoded", origin: asked.url.origin },
+        body: "answer=yes",
+      })
+    }
   }
 }

@@ -5,7 +5,9 @@
  */
 
 import { existsSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type Keyring, openKeyring } from "../../src/keyring/keyring.ts"
 import { HELPER, MISSING, Session } from "../keyring/session.ts"
@@ -171,6 +173,41 @@ describe.skipIf(!isHere)("a refresh token in the keyring", () => {
       workspace.gitsign(workspace.root, "logout")
     } finally {
       await fresh.close()
+    }
+  }, 120_000)
+
+  test("is not kept of a login that was only looked at, and one that was tampered with goes to nobody else", async () => {
+    const asked: unknown[] = []
+    const stranger = createServer((_, response) => response.writeHead(404).end())
+    stranger.on("connection", () => asked.push("a connection"))
+    await new Promise<void>((resolve) => stranger.listen(0, "127.0.0.1", resolve))
+    const fresh = await Session.start({ unlock: true })
+    try {
+      workspace.env.DBUS_SESSION_BUS_ADDRESS = fresh.env.DBUS_SESSION_BUS_ADDRESS ?? ""
+      workspace.env.XDG_RUNTIME_DIR = fresh.env.XDG_RUNTIME_DIR ?? ""
+      workspace.env.GITSIGN_REFRESH_LOGIN = "true"
+      workspace.env.GITSIGN_AGENT_MAX_SIGNATURES = "1"
+      expect(workspace.gitsign(workspace.root, "whoami", "--login").stdout).toContain(EMAIL)
+      expect(await inKeyring(fresh, (keyring) => keyring.accounts())).toEqual([])
+      expect(commit().status).toBe(0)
+      await inKeyring(fresh, async (keyring) => {
+        for (const { account, secret: text } of await keyring.accounts()) {
+          if (!account.startsWith("refresh:")) continue
+          const address = stranger.address()
+          const port = typeof address === "object" && address !== null ? address.port : 0
+          await keyring.set(account, JSON.stringify({ ...JSON.parse(text), issuer: `http://127.0.0.1:${port}` }))
+        }
+      })
+      const before = loginsIn(logins)
+      expect(commit().status).toBe(0)
+      expect(loginsIn(logins)).toBe(before + 1)
+      // The commit has held up this process, and with it the stranger.
+      await delay(100)
+      expect(asked).toEqual([])
+      workspace.gitsign(workspace.root, "logout")
+    } finally {
+      await fresh.close()
+      stranger.close()
     }
   }, 120_000)
 })

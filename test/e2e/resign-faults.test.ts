@@ -270,7 +270,9 @@ describe("a failure half way changes nothing", () => {
   test("a disk that takes nothing more", async () => {
     // git is ended when its file would become larger than files may be.
     const script = "ulimit -f 0; exec gitsign resign first.."
-    const run = (): Promise<Ran> => workspace.runAsync(repository, "sh", ["-c", script], { detached: true })
+    // Whoever logs to a file is ended at the first line of it.
+    const env = { GITSIGN_LOG: "", GIT_TRACE: "0" }
+    const run = (): Promise<Ran> => workspace.runAsync(repository, "sh", ["-c", script], { detached: true, env })
     await expectNothingChanged(run, "ERR_RESIGN", /git could not write a commit/)
     // And no file can be made at all where the objects go.
     workspace.git(repository, "gc", "--quiet", "--prune=now")

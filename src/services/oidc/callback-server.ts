@@ -111,7 +111,7 @@ export async function startCallbackServer({ redirectURL, state }: CallbackServer
     resolveAgreement(answer === "yes")
   }
 
-  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+  const handle: Handler = (request, response) => {
     const own = ownOrigins(redirectUrl)
     const stray = (status: number, text: string): void => void send(response, strayPage(status, text))
     // DNS rebinding: a foreign name that has come to point to this machine.
