@@ -44,7 +44,10 @@ export function agentAddressOf(config: Pick<Config, "credentialCache">, io: Comm
     : { path: resolve(io.cwd, credentialCache), auto: false }
 }
 
-const connect = (path: string): Promise<AgentChannel> => connectAgent(path, { program: PROGRAM, timeoutMs: 2000 })
+/** How long the agent may take to say hello, in milliseconds: hundreds of commits at once leave it little of the machine. */
+const HELLO_MS = 8000
+
+const connect = (path: string): Promise<AgentChannel> => connectAgent(path, { program: PROGRAM, timeoutMs: HELLO_MS })
 
 /** A connection that was begun while git was still asked for the settings. */
 export interface EarlyConnection {
