@@ -7,6 +7,7 @@
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { join } from "node:path"
+import { pipeline, Readable } from "node:stream"
 import { afterEach, describe, expect, test } from "vitest"
 import { encodeMessage, LIMITS, type Reply } from "../../cache-daemon/protocol.ts"
 import { buildPrograms, RUNTIMES, start, startReady, stopProgramsAfterEach, temporaryFolder } from "./programs.ts"
@@ -162,11 +163,12 @@ describe.each(RUNTIMES)("the client on $name", ({ command }) => {
   })
 })
 
-/** One message after the other, until nobody takes them any more. */
+/** A thousand messages at a time, until nobody takes them any more. */
 function flood(socket: Socket): void {
-  socket.write(greeting())
-  const more = (): void => {
-    if (!socket.destroyed) socket.write(Buffer.concat(Array(1000).fill(encodeMessage(pause))), more)
+  const many = Array<Uint8Array>(1000).fill(encodeMessage(pause))
+  const messages = function* (): Generator<Uint8Array> {
+    yield Buffer.concat([greeting(), ...many])
+    for (;;) yield Buffer.concat(many)
   }
-  more()
+  pipeline(Readable.from(messages()), socket, () => {})
 }
