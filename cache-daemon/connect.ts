@@ -27,9 +27,6 @@ export interface AgentChannel {
   close(): void
 }
 
-/** How long an agent may take for its hello, in milliseconds: it does nothing for it but answer. */
-const HELLO_MS = 2000
-
 /** An agent sends a handful of messages for a request, each in its turn; one that sends more is none. */
 const MAX_WAITING_MESSAGES = 64
 
@@ -38,7 +35,7 @@ const MAX_WAITING_MESSAGES = 64
  * that the first request can go out behind ours.
  *
  * @param options.program the client, as in `gitsign 1.0.0`
- * @param options.timeoutMs how long connecting may take, in milliseconds
+ * @param options.timeoutMs how long connecting may take, and then the agent for its hello, in milliseconds
  * @throws AgentUnreachable when there is none, or the socket is not one that only this user (or root) can have put there
  * @throws ERR_AGENT_SOCKET when no socket can have this path
  */
@@ -47,8 +44,8 @@ export async function connectAgent(
   options: { readonly program: string; readonly timeoutMs: number },
 ): Promise<AgentChannel> {
   const socket = ownedSocket(checkSocketPath(socketPath))
-  const channel = new Channel(checkSocketPath(socket.path))
-  await channel.open(options.timeoutMs)
+  const channel = new Channel(checkSocketPath(socket.path), options.timeoutMs)
+  await channel.open()
   try {
     socket.checkAgain()
   } catch (error) {
@@ -65,20 +62,22 @@ const codeOf = (error: unknown): string =>
 class Channel implements AgentChannel {
   restricted: boolean | undefined
   readonly #path: string
+  readonly #helloMs: number
   readonly #reader = new MessageReader()
   readonly #messages: Uint8Array[] = []
   #socket: ClientSocket | undefined
   #failure: AgentUnreachable | undefined
   #wake: (() => void) | undefined
 
-  constructor(path: string) {
+  constructor(path: string, helloMs: number) {
     this.#path = path
+    this.#helloMs = helloMs
   }
 
-  async open(timeoutMs: number): Promise<void> {
+  async open(): Promise<void> {
     const events = { data: (chunk: Uint8Array) => this.#take(chunk), closed: () => this.#closed() }
     const opening = openSocket(this.#path, events)
-    const timer = setTimeout(() => this.#fail("timeout"), timeoutMs)
+    const timer = setTimeout(() => this.#fail("timeout"), this.#helloMs)
     const failed = new Promise<void>((done) => {
       this.#wake = done
     })
@@ -98,7 +97,7 @@ class Channel implements AgentChannel {
 
   async receive(timeoutMs: number): Promise<Reply> {
     if (this.restricted === undefined) {
-      const hello = await this.#next(Math.min(timeoutMs, HELLO_MS))
+      const hello = await this.#next(Math.min(timeoutMs, this.#helloMs))
       if (hello.type !== "hello") throw this.#fail("garbage")
       if (hello.protocol !== PROTOCOL_VERSION) throw this.#fail("version")
       this.restricted = hello.restricted

@@ -45,7 +45,7 @@ export function agentAddressOf(config: Pick<Config, "credentialCache">, io: Comm
 }
 
 /** How long the agent may take to say hello, in milliseconds: hundreds of commits at once leave it little of the machine. */
-const HELLO_MS = 8000
+const HELLO_MS = 10_000
 
 const connect = (path: string): Promise<AgentChannel> => connectAgent(path, { program: PROGRAM, timeoutMs: HELLO_MS })
 
