@@ -72,8 +72,8 @@ export interface AmbientSource {
 }
 
 /**
- * The providers in the order in which they are asked. What somebody has set up for gitsign comes first; then the Go program's, whose
- * order cosign leaves to chance, by name; then those that only gitsign has.
+ * The providers in the order in which they are asked; cosign leaves it to chance. What somebody has set up for gitsign comes first, then
+ * what a job has, then what the machine has.
  */
 const AMBIENT: ReadonlyMap<AmbientProvider, (surroundings: Surroundings) => Detection> = new Map<
   AmbientProvider,
@@ -84,12 +84,12 @@ const AMBIENT: ReadonlyMap<AmbientProvider, (surroundings: Surroundings) => Dete
   ["envvar", detectEnvironmentToken],
   ["filesystem", detectFilesystem],
   ["github-actions", detectGithubActions],
-  // Named on purpose, where the other one is only the machine's own account.
   ["google-impersonation", (surroundings) => detectGoogleImpersonation(surroundings)],
-  ["google-workload-identity", (surroundings) => detectGoogleWorkload(surroundings)],
-  ["spiffe", (surroundings) => detectSpiffe(surroundings)],
   ["gitlab", detectGitlab],
   ["circleci", detectCircleci],
+  // Hosted runners are such machines: what the job has of its own goes before the machine's account.
+  ["google-workload-identity", (surroundings) => detectGoogleWorkload(surroundings)],
+  ["spiffe", (surroundings) => detectSpiffe(surroundings)],
 ])
 
 /** All names that `gitsign.tokenProvider` may have, in the order in which they are asked. */
@@ -111,10 +111,13 @@ const SCOPE: Readonly<Record<string, readonly string[]>> = {
 
 /** The source that is configured, else the first provider that applies here, else a login. */
 export function tokenSource(surroundings: Surroundings, configured: string | undefined): TokenSource {
-  const { provider, token, because } = configured
-    ? configuredSource(surroundings, configured)
-    : (firstOf(ambientSources(surroundings)) ?? LOGIN)
-  return { provider, token, because, scope: scopeOf(provider, surroundings) }
+  if (configured) {
+    const source = configuredSource(surroundings, configured)
+    return { ...source, scope: scopeOf([source], surroundings) }
+  }
+  const sources = [...ambientSources(surroundings)]
+  const { provider, token, because } = sources[0] ?? LOGIN
+  return { provider, token, because, scope: scopeOf(sources, surroundings) }
 }
 
 const LOGIN = { provider: "interactive", token: undefined, because: "nothing here has an identity token" } as const
@@ -154,13 +157,17 @@ function loginDetection(provider: TokenProvider, chosen: TokenSource): Detection
   return { applies: false, because }
 }
 
-function scopeOf(provider: string, { env, tokenCommand }: Surroundings): string {
-  if (provider === "exec") return tokenCommand === undefined ? "" : JSON.stringify(tokenCommand)
-  const values = (SCOPE[provider] ?? []).map((name) => env[name] ?? "")
-  return values.every((value) => value === "") ? "" : JSON.stringify(values)
-}
-
-const firstOf = <T>(items: Iterable<T>): T | undefined => {
-  for (const item of items) return item
-  return undefined
+/** What decides whom the token of the first of these that has one will name. */
+function scopeOf(
+  sources: readonly Pick<TokenSource, "provider" | "token">[],
+  { env, tokenCommand }: Surroundings,
+): string {
+  const scopes: string[][] = []
+  for (const { provider, token } of sources) {
+    const values = provider === "exec" ? (tokenCommand ?? []) : (SCOPE[provider] ?? []).map((name) => env[name] ?? "")
+    if (values.some((value) => value !== "")) scopes.push([provider, ...values])
+    // One without a token lets the next one try.
+    if (token !== undefined) break
+  }
+  return scopes.length === 0 ? "" : JSON.stringify(scopes)
 }

@@ -84,6 +84,17 @@ describe("without a configured provider", () => {
     ])
   })
 
+  test("what a job has goes before what its machine has", () => {
+    expect(TOKEN_PROVIDERS.slice(-6)).toEqual([
+      "gitlab",
+      "circleci",
+      "google-workload-identity",
+      "spiffe",
+      "interactive",
+      "device",
+    ])
+  })
+
   test("a token at hand is given, without the white space around it", () => {
     const env = { SIGSTORE_ID_TOKEN: ` ${TOKEN}\n` }
     expect(tokenSource(nothing({ env }), undefined)).toMatchObject({ provider: "envvar", token: TOKEN })
@@ -141,6 +152,9 @@ describe("what keeps two logins apart", () => {
     expect(scope(GOOGLE)).not.toBe(scope({ GOOGLE_SERVICE_ACCOUNT_NAME: "other@project.iam.gserviceaccount.com" }))
     expect(scope({}, { tokenCommand: ["a"] })).not.toBe(scope({}, { tokenCommand: ["b"] }))
     expect(scope(BUILDKITE)).toBe(scope({ ...BUILDKITE, OTHER: "x" }))
+    // A job without a token lets its machine speak, which then decides.
+    const machine = (port: number) => ({ ...GITLAB, SPIFFE_ENDPOINT_SOCKET: `tcp://127.0.0.1:${port}` })
+    expect(scope(machine(1))).not.toBe(scope(machine(2)))
     expect(scope({})).toBe("")
   })
 
