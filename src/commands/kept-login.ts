@@ -146,7 +146,7 @@ export async function warmKeyring(config: Config, io: CommandIo, person: Person)
     const stored = await loadLogin(keyring, account, new Date())
     if (stored !== undefined) return viewOf(stored.identity, stored.issuer, stored.notAfter)
     const { agreedToken } = await import("./login.ts")
-    const { token } = await agreedToken({ config, io, person })
+    const { token, provider } = await agreedToken({ config, io, person })
     const issue = createFulcioClient({ url: config.fulcio, http: httpClientOf(io.env), now: () => new Date() })
     const { credential, kept } = await createKeptCredential(token, issue)
     const { signer, certificate } = credential
@@ -160,7 +160,7 @@ export async function warmKeyring(config: Config, io: CommandIo, person: Person)
       begun: new Date(),
       notAfter,
       signatures: 0,
-      tokenProvider: "",
+      tokenProvider: provider,
     })
     return viewOf(identity, issuer, notAfter)
   })

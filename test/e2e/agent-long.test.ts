@@ -1,6 +1,6 @@
 /**
  * What takes minutes to show, and runs only when GITSIGN_TEST_LONG is set: an agent that signs ten thousand times keeps nothing of
- * it, and one that did not run for more than a minute has forgotten its keys.
+ * it.
  *
  * @module
  */
@@ -87,30 +87,6 @@ test.skipIf(missing)(
     }
   },
   900_000,
-)
-
-test.skipIf(missing)(
-  "an agent that slept for more than a minute has no keys any more (GITSIGN_TEST_LONG)",
-  async () => {
-    const services = await startServices()
-    const workspace = new Workspace({ ...services.environment, SIGSTORE_ID_TOKEN: await services.token() })
-    withAgent(workspace)
-    try {
-      const warm = workspace.gitsign(workspace.root, "agent", "warm")
-      expect(warm.status, warm.stderr).toBe(0)
-      const before = agentStatus(workspace)
-      expect(before.state).toBe("warm")
-      process.kill(Number(before.pid), "SIGSTOP")
-      await new Promise((done) => setTimeout(done, 67_000))
-      process.kill(Number(before.pid), "SIGCONT")
-      expect(agentStatus(workspace)).toMatchObject({ pid: before.pid, state: "cold" })
-    } finally {
-      stopAgent(workspace)
-      workspace.close()
-      await services.close()
-    }
-  },
-  120_000,
 )
 
 /** Resident memory in KiB. */
