@@ -64,9 +64,16 @@ export function currentProgram(path: string): string {
   return existsSync(path) ? path : replaced
 }
 
-/** The part of an environment that an agent gets. */
+/**
+ * What an agent's runtime is told. The last tier of bun's compiler takes megabytes for code that waits for the network and for
+ * cryptography anyway; Node does not look at it (WebKit: JavaScriptCore/runtime/OptionsList.h, useFTLJIT).
+ */
+export const RUNTIME_SETTINGS: Readonly<Record<string, string>> = { BUN_JSC_useFTLJIT: "0" }
+
+/** The environment of an agent: what may pass of its starter's, and what its runtime is told. */
 export function agentEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.has(name) || KEPT_PREFIX.test(name)))
+  const kept = Object.entries(env).filter(([name]) => KEPT.has(name) || KEPT_PREFIX.test(name))
+  return { ...Object.fromEntries(kept), ...RUNTIME_SETTINGS }
 }
 
 /**

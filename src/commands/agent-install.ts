@@ -8,7 +8,7 @@
 
 import { lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs"
 import { isAbsolute, join, resolve } from "node:path"
-import { currentProgram } from "../../cache-daemon/spawn.ts"
+import { currentProgram, RUNTIME_SETTINGS } from "../../cache-daemon/spawn.ts"
 import { GitsignError } from "../errors.ts"
 import { askAgent } from "./agent-request.ts"
 import { type AgentSettings, agentSettings, type SocketOptions, useHint } from "./agent-settings.ts"
@@ -128,6 +128,7 @@ function descriptionOf(
     environment: Object.fromEntries([
       ...INHERITED.flatMap((name) => (io.env[name] ? [[name, io.env[name]]] : [])),
       ...INHERITED_FILES.flatMap((name) => (io.env[name] ? [[name, resolve(io.cwd, io.env[name])]] : [])),
+      ...Object.entries(RUNTIME_SETTINGS),
     ]),
   }
 }

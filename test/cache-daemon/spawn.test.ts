@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
 import { afterEach, describe, expect, test } from "vitest"
-import { agentEnvironment, failureLine } from "../../cache-daemon/spawn.ts"
+import { agentEnvironment, failureLine, RUNTIME_SETTINGS } from "../../cache-daemon/spawn.ts"
 import { GitsignError } from "../../src/errors.ts"
 import { buildPrograms, RUNTIMES, start, stopProgramsAfterEach, temporaryFolder, until } from "./programs.ts"
 import { statusOf } from "./raw-client.ts"
@@ -54,7 +54,7 @@ const KEPT = {
 
 test("only what is on the list passes", () => {
   const env = { ...SECRETS, ...OF_GIT, ...KEPT, HOME: "/home/me", PATH: "/bin", LD_PRELOAD: "/x.so" }
-  expect(agentEnvironment(env)).toEqual({ ...KEPT, HOME: "/home/me", PATH: "/bin" })
+  expect(agentEnvironment(env)).toEqual({ ...KEPT, HOME: "/home/me", PATH: "/bin", ...RUNTIME_SETTINGS })
 })
 
 describe.each(RUNTIMES)("an agent started on $name", ({ command }) => {

@@ -99,6 +99,7 @@ describe.skipIf(process.platform !== "linux")("install", () => {
       "systemctl --user enable --now gitsign-agent.socket",
     ])
     const service = read("gitsign-agent.service")
+    expect(service).toContain("Environment=BUN_JSC_useFTLJIT=0\n")
     expect(service).toContain("Environment=HTTPS_PROXY=http://me:50%%@proxy:3128\n")
     expect(service).toContain(`Environment="SSL_CERT_FILE=${folder.replace("%", "%%")}/ca.pem"\n`)
     expect(service).toContain("\nProtectSystem=strict\n")
