@@ -8,6 +8,7 @@ import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { type Config, URL_PLACEHOLDER } from "../config.ts"
 import { GitsignError, messageOf } from "../errors.ts"
+import { printable } from "../formats/printable.ts"
 import { getIdentityToken, type IdentityToken, type LoggedIn, type OpenidOptions } from "../services/oidc/provider.ts"
 import { describeIdentity, type IdentityTokenClaims, parseIdentityToken } from "../services/oidc/token.ts"
 import { type CommandIo, reasonOf } from "./io.ts"
@@ -150,6 +151,10 @@ async function withBrowser(openid: OpenidOptions, tools: LoginTools, way: string
         const what = opening ? "log in at this address, if no browser opens" : "log in at this address"
         person.show(`gitsign: ${what}:\n  ${address}\n`)
       },
+      openFailed: (cause) =>
+        person.show(
+          `gitsign: no browser could be opened (${printable(messageOf(cause))}); log in at the address above\n`,
+        ),
       readPaste:
         input &&
         ((prompt, signal) => {

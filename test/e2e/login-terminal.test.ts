@@ -188,5 +188,7 @@ describe.skipIf(!isHere)("an address to open elsewhere", () => {
   test("a browser that cannot be opened is no dead end", async () => {
     const ended = await atTerminal(COMMIT, [paste], { GITSIGN_URL_OPENER: "/no/such/browser {{.URL}}" })
     expect(ended.status, ended.shown).toBe(0)
+    expect(ended.shown).toContain("no browser could be opened (spawn /no/such/browser ENOENT)")
+    expect(ended.shown.match(/\/auth\?/g)).toHaveLength(1)
   }, 60_000)
 })

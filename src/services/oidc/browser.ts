@@ -32,8 +32,10 @@ export interface BrowserOptions extends OpenidOptions {
   readonly autocloseSeconds?: number | undefined
   /** Opens the address; undefined when the person has to. Rejects when it cannot. */
   readonly openBrowser: ((loginUrl: string) => Promise<void>) | undefined
-  /** Shows the address. `opening` is false when the person has to open it, and again after the opener failed. */
+  /** Shows the address. `opening` is false when the person has to open it. */
   readonly notify: (loginUrl: string, opening: boolean) => void
+  /** Told why the address could not be opened, so that the person has to. */
+  readonly openFailed?: ((cause: unknown) => void) | undefined
   /** Reads what the person pastes at the terminal; undefined where there is none. Resolves undefined at the end of input. */
   readonly readPaste?: ((prompt: string, signal: AbortSignal) => Promise<string | undefined>) | undefined
   /** Whether nobody sees the address, so that a browser which cannot be opened ends the login. */
@@ -154,7 +156,7 @@ async function showAndOpen(
   if (options.unattended) {
     deadline.end(new GitsignError("ERR_NO_TOKEN", "no browser could be opened for the login", { cause }))
   } else if (openBrowser !== undefined) {
-    notify(loginUrl, false)
+    options.openFailed?.(cause)
   }
   return false
 }

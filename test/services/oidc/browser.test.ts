@@ -207,23 +207,26 @@ describe("the port", () => {
 })
 
 describe("an opener", () => {
-  test("that fails has the address shown again for the person, and unattended it ends the login", async () => {
+  test("that fails is told of with its reason, and unattended it ends the login", async () => {
     const openBrowser = async () => {
       throw new Error("no display")
     }
-    const shown: boolean[] = []
+    const shown: [url: string, opening: boolean][] = []
+    const causes: string[] = []
     const { token } = await login(
       {},
       {
         openBrowser,
-        notify: (url, opening) => {
-          shown.push(opening)
-          if (!opening) void fetch(url)
+        notify: (url, opening) => void shown.push([url, opening]),
+        openFailed: (cause) => {
+          causes.push(messageOf(cause))
+          void fetch(shown[0]?.[0] ?? "")
         },
       },
     )
     await token
-    expect(shown).toEqual([true, false])
+    expect(shown).toEqual([[expect.any(String), true]])
+    expect(causes).toEqual(["no display"])
     const nobody = { code: "ERR_NO_TOKEN", message: "no browser could be opened for the login" }
     await expect((await login({}, { openBrowser, unattended: true })).token).rejects.toMatchObject(nobody)
     await expect((await login({}, { openBrowser: undefined, unattended: true })).token).rejects.toMatchObject(nobody)
