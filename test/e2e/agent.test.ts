@@ -5,7 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { agentStatus, loginEnvironment, loginsIn, stopAgent, withAgent } from "./agent-harness.ts"
@@ -204,7 +204,8 @@ async function interrupted(repository: string, args: readonly string[], afterMs:
   // What git has started may take a moment longer than git itself, and holds locks until it ends.
   await expect.poll(() => isRunning(group), { timeout: 20_000 }).toBe(false)
   // git that is interrupted between making a lock and noting it leaves it, and says to remove it by hand.
-  for (const lock of ["HEAD.lock", "index.lock"]) rmSync(join(repository, ".git", lock), { force: true })
+  const names = readdirSync(join(repository, ".git"), { recursive: true, encoding: "utf8" })
+  for (const name of names) if (name.endsWith(".lock")) rmSync(join(repository, ".git", name), { force: true })
 }
 
 function isRunning(group: number): boolean {
