@@ -76,7 +76,7 @@ describe("whoami", () => {
     }
     expect(providers.map(({ provider }) => provider)).toEqual([
       ...["exec", "buildkite-agent", "envvar", "filesystem", "github-actions"],
-      ...["google-impersonation", "google-workload-identity", "spiffe", "gitlab", "circleci", "login"],
+      ...["google-impersonation", "gitlab", "circleci", "google-workload-identity", "spiffe", "login"],
     ])
     expect(providers.filter(({ chosen }) => chosen).map(({ provider }) => provider)).toEqual(["filesystem"])
     const text = workspace.gitsign(workspace.root, "whoami", "--verbose").stdout
