@@ -4,12 +4,10 @@
  * @module
  */
 
-import { createServer as createHttpServer } from "node:http"
-import { createServer as createHttpsServer } from "node:https"
-import { type AddressInfo, connect, type Socket } from "node:net"
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { type ProxySettings, proxyFor } from "../../src/services/proxy.ts"
 import { tlsIdentity } from "./certificates.ts"
+import { httpsBehindProxy } from "./https-proxy.ts"
 import { closedPort, rawServer, testClient } from "./loopback.ts"
 
 const HOST = "fulcio.test"
@@ -69,34 +67,9 @@ describe("the proxy for an address", () => {
   )
 })
 
-/** An https server, and a proxy in front of it that records what CONNECT asked for. */
-async function serverBehindProxy(): Promise<{ proxy: string; connects: { target: string; authorization?: string }[] }> {
-  const server = createHttpsServer(identity, (request, response) => response.end(`you asked for ${request.url}`))
-  const connects: { target: string; authorization?: string }[] = []
-  const proxy = createHttpServer()
-  const sockets = new Set<Socket>()
-  proxy.on("connect", (request, client: Socket) => {
-    const authorization = request.headers["proxy-authorization"]
-    connects.push({ target: request.url ?? "", ...(authorization ? { authorization } : {}) })
-    const target = connect((server.address() as AddressInfo).port, "127.0.0.1", () => {
-      client.write("HTTP/1.1 200 Connection established\r\n\r\n")
-      target.pipe(client).pipe(target)
-    })
-    for (const socket of [client, target]) {
-      sockets.add(socket)
-      socket.on("error", () => undefined)
-    }
-  })
-  onTestFinished(() => {
-    server.close()
-    server.closeAllConnections()
-    proxy.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve))
-  return { proxy: `localhost:${(proxy.address() as AddressInfo).port}`, connects }
-}
+/** An https server that says what it was asked for, behind a proxy. */
+const serverBehindProxy = () =>
+  httpsBehindProxy(identity, (request, response) => response.end(`you asked for ${request.url}`))
 
 describe("through a proxy", () => {
   const url = `https://${HOST}/path`

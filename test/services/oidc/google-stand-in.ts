@@ -5,12 +5,10 @@
  */
 
 import { createPublicKey, generateKeyPairSync, randomBytes, verify } from "node:crypto"
-import { createServer as createHttpServer, type IncomingMessage } from "node:http"
-import { createServer as createHttpsServer } from "node:https"
-import { type AddressInfo, connect, type Socket } from "node:net"
-import { onTestFinished } from "vitest"
+import type { IncomingMessage } from "node:http"
 import type { HttpClient } from "../../../src/services/http.ts"
 import { tlsIdentity } from "../certificates.ts"
+import { httpsBehindProxy } from "../https-proxy.ts"
 import { type Answer, httpServer, json, type TestServer, testClient } from "../loopback.ts"
 import { testToken } from "../tokens.ts"
 
@@ -149,34 +147,13 @@ export async function standInGoogle({ keys = [], answer }: StandInOptions = {}):
     })
   }
 
-  const server = createHttpsServer(identity, async (request, response) => {
+  const { proxy } = await httpsBehindProxy(identity, async (request, response) => {
     let body = ""
     for await (const chunk of request) body += chunk
     const { status = 200, headers = {}, body: text = "" } = await respond(request, body)
     response.writeHead(status, headers).end(text)
   })
-  const proxy = createHttpServer()
-  const sockets = new Set<Socket>()
-  proxy.on("connect", (_, client: Socket) => {
-    const target = connect((server.address() as AddressInfo).port, "127.0.0.1", () => {
-      client.write("HTTP/1.1 200 Connection established\r\n\r\n")
-      target.pipe(client).pipe(target)
-    })
-    for (const socket of [client, target]) {
-      sockets.add(socket)
-      socket.on("error", () => undefined)
-    }
-  })
-  onTestFinished(() => {
-    server.close()
-    server.closeAllConnections()
-    proxy.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve))
-  const httpsProxy = `http://localhost:${(proxy.address() as AddressInfo).port}`
-  const http = testClient({ proxy: { httpsProxy }, extraCa: identity.cert })
+  const http = testClient({ proxy: { httpsProxy: `http://${proxy}` }, extraCa: identity.cert })
   return { http, asked, bodies, secrets }
 }
 
