@@ -115,9 +115,19 @@ export function tokenSource(surroundings: Surroundings, configured: string | und
     const source = configuredSource(surroundings, configured)
     return { ...source, scope: scopeOf([source], surroundings) }
   }
-  const sources = [...ambientSources(surroundings)]
+  const sources = possibleSources(surroundings)
   const { provider, token, because } = sources[0] ?? LOGIN
   return { provider, token, because, scope: scopeOf(sources, surroundings) }
+}
+
+/** The providers of which one will have the token: each that has none at hand lets the next one try. */
+function possibleSources(surroundings: Surroundings): readonly AmbientSource[] {
+  const sources: AmbientSource[] = []
+  for (const source of ambientSources(surroundings)) {
+    sources.push(source)
+    if (source.token !== undefined) break
+  }
+  return sources
 }
 
 const LOGIN = { provider: "interactive", token: undefined, because: "nothing here has an identity token" } as const
@@ -157,17 +167,12 @@ function loginDetection(provider: TokenProvider, chosen: TokenSource): Detection
   return { applies: false, because }
 }
 
-/** What decides whom the token of the first of these that has one will name. */
-function scopeOf(
-  sources: readonly Pick<TokenSource, "provider" | "token">[],
-  { env, tokenCommand }: Surroundings,
-): string {
+/** What decides whom the token of these will name. */
+function scopeOf(sources: readonly Pick<TokenSource, "provider">[], { env, tokenCommand }: Surroundings): string {
   const scopes: string[][] = []
-  for (const { provider, token } of sources) {
+  for (const { provider } of sources) {
     const values = provider === "exec" ? (tokenCommand ?? []) : (SCOPE[provider] ?? []).map((name) => env[name] ?? "")
     if (values.some((value) => value !== "")) scopes.push([provider, ...values])
-    // One without a token lets the next one try.
-    if (token !== undefined) break
   }
   return scopes.length === 0 ? "" : JSON.stringify(scopes)
 }

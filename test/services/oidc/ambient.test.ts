@@ -155,6 +155,8 @@ describe("what keeps two logins apart", () => {
     // A job without a token lets its machine speak, which then decides.
     const machine = (port: number) => ({ ...GITLAB, SPIFFE_ENDPOINT_SOCKET: `tcp://127.0.0.1:${port}` })
     expect(scope(machine(1))).not.toBe(scope(machine(2)))
+    const withToken = { SIGSTORE_ID_TOKEN: TOKEN }
+    expect(scope({ ...machine(1), ...withToken })).toBe(scope(withToken))
     expect(scope({})).toBe("")
   })
 
