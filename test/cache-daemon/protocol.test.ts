@@ -249,7 +249,7 @@ describe("hostile bytes", () => {
     const start = performance.now()
     expect(outcome(() => decodeRequest(body))).toBe("ERR_AGENT")
     expect(outcome(() => decodeReply(body))).toBe("ERR_AGENT")
-    expect(performance.now() - start).toBeLessThan(500)
+    expect(performance.now() - start).toBeLessThan(2000)
     const after = process.memoryUsage()
     const grown = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers
     expect(grown).toBeLessThan(16 * 1024 * 1024)

@@ -66,7 +66,7 @@ describe.each(["refs", "paths"] as const)("globs over %s", (over) => {
     ]) {
       const start = performance.now()
       ;(over === "refs" ? refGlob : pathGlob)(glob ?? "")(name ?? "")
-      expect(performance.now() - start, glob).toBeLessThan(1000)
+      expect(performance.now() - start, glob).toBeLessThan(4000)
     }
   })
 })

@@ -63,7 +63,7 @@ describe("policies", () => {
     for (const [name, one] of cases) {
       const start = performance.now()
       await load(one).catch(() => undefined)
-      expect(performance.now() - start, name).toBeLessThan(2000)
+      expect(performance.now() - start, name).toBeLessThan(5000)
     }
   })
 })

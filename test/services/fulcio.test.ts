@@ -269,6 +269,6 @@ describe("a refused token is explained", () => {
     const server = await refusing(json(slow))
     const start = performance.now()
     await expect(issue(server, testToken({ iss: "-".repeat(400) }))).rejects.toMatchObject({ code: "ERR_TOKEN" })
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(performance.now() - start).toBeLessThan(4000)
   })
 })

@@ -88,7 +88,7 @@ describe("a server that does not answer", () => {
   ] as const)("because it %s", async (_, bytes) => {
     const server = await rawServer((socket) => socket.write(bytes))
     const request = testClient().request({ url: server.url, timeoutMs: deadline })
-    expect(await timed(request)).toBeLessThan(4 * deadline)
+    expect(await timed(request)).toBeLessThan(16 * deadline)
     await expect(request).rejects.toMatchObject(networkError(/^localhost:\d+ did not answer within 0\.25 s$/))
   })
 
@@ -99,14 +99,14 @@ describe("a server that does not answer", () => {
       socket.on("close", () => clearInterval(drip))
     })
     const request = testClient().request({ url: server.url, timeoutMs: deadline })
-    expect(await timed(request)).toBeLessThan(4 * deadline)
+    expect(await timed(request)).toBeLessThan(16 * deadline)
     await expect(request).rejects.toMatchObject(networkError(/did not answer within/))
   })
 
   test("while the caller gives up", async () => {
     const server = await rawServer(() => undefined)
     const request = testClient().request({ url: server.url, signal: AbortSignal.timeout(100) })
-    expect(await timed(request)).toBeLessThan(1000)
+    expect(await timed(request)).toBeLessThan(4000)
     await expect(request).rejects.toMatchObject({ code: "ERR_CANCELLED" })
     await expect(testClient().request({ url: server.url, signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: "ERR_CANCELLED",
@@ -207,7 +207,7 @@ describe("trying again", () => {
     for (const header of ["60", later]) {
       const server = await httpServer(() => ({ status: 503, headers: { "retry-after": header } }))
       const request = testClient().request({ url: server.url })
-      expect(await timed(request)).toBeLessThan(1000)
+      expect(await timed(request)).toBeLessThan(4000)
       expect((await request).status).toBe(503)
       expect(server.seen).toHaveLength(1)
     }
