@@ -97,6 +97,7 @@ async function policyVersions(
 function versionOf(here: readonly (FoundObject | undefined)[]): PolicyVersion {
   for (let place = 0; place < here.length; place += 2) {
     const [text, folder] = [here[place], here[place + 1]]
+    // A folder in its place is none, and is refused when it is read. git finds a path also as one name with a slash in it, which is no path.
     if (text !== undefined) return { place, text: `${place} ${text.id}`, folder: `${place} ${folder?.id ?? ""}` }
   }
   return NO_POLICY
@@ -164,7 +165,8 @@ export async function policyRefusals(
     path,
   )
   for (const [index, { ref }] of fresh.entries()) {
-    const problem = await problemOf(context, found[index])
+    // Something is in its place, and no reader finds it there.
+    const problem = found[index] === undefined ? UNFOUND : await problemOf(context, found[index])
     if (problem === undefined) continue
     const { code, message, hint } = problem
     refusals.push({ ref, problem: { code, message: `the pushed policy cannot be used: ${message}`, hint } })
@@ -202,8 +204,7 @@ async function readAll(
 }
 
 /** Why a policy would refuse whatever is pushed after it. */
-async function problemOf(context: GitContext, found: PolicyOrReason): Promise<Problem | undefined> {
-  if (found === undefined) return undefined
+async function problemOf(context: GitContext, found: PolicyInForce | GitsignError): Promise<Problem | undefined> {
   if (isGitsignError(found)) return found
   const { since } = found.compiled.policy
   if (since === undefined || !("commit" in since)) return undefined
@@ -214,6 +215,12 @@ async function problemOf(context: GitContext, found: PolicyOrReason): Promise<Pr
     message: `since: in ${found.source} names ${since.commit}, which is no commit of this repository`,
     hint: "push that commit first, or name another one",
   }
+}
+
+const UNFOUND: Problem = {
+  code: "ERR_POLICY_MISSING",
+  message: "what lies in its place is no file of a folder",
+  hint: "make the commit anew with git's own commands, and check with: git fsck",
 }
 
 const leftWithout = (ref: string): Problem => ({

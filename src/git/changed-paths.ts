@@ -5,6 +5,7 @@
  */
 
 import { GitsignError, isGitsignError } from "../errors.ts"
+import { malformedTrees } from "./malformed-trees.ts"
 import { feedGit, mergeBases } from "./revisions.ts"
 import type { GitContext } from "./run.ts"
 
@@ -24,6 +25,13 @@ interface Comparison {
   /** Each two ids, of a commit and of what stands before it, or the one of a commit that changes all it has. */
   readonly lines: readonly string[]
   readonly changes: (sets: readonly ReadonlySet<string>[]) => readonly string[]
+}
+
+/** What git says of two commits. */
+interface Difference {
+  readonly paths: ReadonlySet<string>
+  /** The ids of the trees below the top that differ, of both sides. */
+  readonly trees: ReadonlySet<string>
 }
 
 /** Comparisons in one git process: its answer has to fit into memory, and a merge of two long branches has a long one. */
@@ -83,10 +91,17 @@ async function comparisonOf(context: GitContext, { id, parents, bytes = 0 }: Com
   return { id, bytes, lines, changes: (sets) => changesOfMerge(parents.length, bases.length, sets) }
 }
 
-/** The best common ancestors of the first parent with each other one. */
-async function basesOf(context: GitContext, [first = "", ...others]: readonly string[]): Promise<string[]> {
+/**
+ * The best common ancestors of each two parents. Those with the first one are not enough: what the second parent has taken back since the
+ * third one would look unchanged to an old first one.
+ */
+async function basesOf(context: GitContext, parents: readonly string[]): Promise<string[]> {
   const bases = new Set<string>()
-  for (const other of others) for (const base of await mergeBases(context, first, other)) bases.add(base)
+  for (const [index, one] of parents.entries()) {
+    for (const other of parents.slice(index + 1)) {
+      for (const base of await mergeBases(context, one, other)) bases.add(base)
+    }
+  }
   return [...bases]
 }
 
@@ -133,14 +148,21 @@ async function answerAll(
   // in which it was compared with itself, as the base of a merge, it would change nothing.
   const lines = comparisons.flatMap((one) => one.lines)
   const ordered = [...new Set([...lines.filter((line) => !line.includes(" ")), ...lines])]
-  const sets = await orError(compare(context, ordered))
-  if (!isGitsignError(sets)) {
-    for (const { id, lines: own, changes } of comparisons) found.set(id, changes(own.map((line) => setOf(sets, line))))
+  const differences = await orError(compare(context, ordered))
+  if (!isGitsignError(differences)) {
+    const malformed = await malformedTrees(context, [...treesOf(differences)])
+    for (const { id, lines: own, changes } of comparisons) {
+      const all = own.map((line) => differenceOf(differences, line))
+      const [tree] = own
+        .flatMap((line, index) => [...rootsOf(line), ...(all[index]?.trees ?? [])])
+        .filter((one) => malformed.has(one))
+      found.set(id, (tree && malformed.get(tree)) || changes(all.map(({ paths }) => paths)))
+    }
     return
   }
   const [only] = comparisons
   if (only !== undefined && comparisons.length === 1) {
-    found.set(only.id, sets)
+    found.set(only.id, differences)
     return
   }
   const middle = Math.ceil(comparisons.length / 2)
@@ -148,38 +170,63 @@ async function answerAll(
   await answerAll(context, comparisons.slice(middle), found)
 }
 
-function setOf(sets: ReadonlyMap<string, ReadonlySet<string>>, line: string): ReadonlySet<string> {
-  const found = sets.get(line)
+/** The trees at the top of the commits on a line; git does not list these, nor what is below one of which nothing differs. */
+const rootsOf = (line: string): string[] => line.split(" ").map((commit) => `${commit}^{tree}`)
+
+function treesOf(differences: ReadonlyMap<string, Difference>): Set<string> {
+  const trees = new Set<string>()
+  for (const [line, difference] of differences) {
+    for (const tree of rootsOf(line)) trees.add(tree)
+    for (const tree of difference.trees) trees.add(tree)
+  }
+  return trees
+}
+
+function differenceOf(differences: ReadonlyMap<string, Difference>, line: string): Difference {
+  const found = differences.get(line)
   if (found === undefined) throw new GitsignError("ERR_BUG", "git was not asked to compare this")
   return found
 }
 
 /** Compares each commit with the one beside it on its line, or with nothing. */
-async function compare(
-  context: GitContext,
-  lines: readonly string[],
-): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+async function compare(context: GitContext, lines: readonly string[]): Promise<ReadonlyMap<string, Difference>> {
   const args = [
     "diff-tree",
     "--stdin",
     "-r",
+    "-t",
     "-z",
     "--root",
     "--always",
     "--raw",
+    "--no-abbrev",
     "--no-renames",
     "--no-ext-diff",
     "--ignore-submodules=none",
   ]
   const { status, stdout, stderr } = await feedGit(context, args, `${lines.join("\n")}\n`)
   if (status !== 0) throw new GitsignError("ERR_GIT", `git cannot tell what commits change: ${stderr}`)
-  const sets: Set<string>[] = []
+  const found: { paths: Set<string>; trees: Set<string> }[] = []
   // `ID NUL`, then for each change `:MODES IDS STATUS NUL PATH NUL`. Not --name-only: there a path could pass for the next id.
   const fields = stdout.toString("utf8").split("\0")
   for (let i = 0; i + 1 < fields.length; i++) {
-    if (fields[i]?.startsWith(":")) sets[sets.length - 1]?.add(fields[++i] ?? "")
-    else sets.push(new Set())
+    const change = /^:(\d+) (\d+) (\S+) (\S+)/.exec(fields[i] ?? "")
+    if (change === null) {
+      found.push({ paths: new Set(), trees: new Set() })
+      continue
+    }
+    const [, oldMode, newMode, oldId = "", newId = ""] = change
+    const path = fields[++i] ?? ""
+    if (oldMode === TREE) found.at(-1)?.trees.add(oldId)
+    if (newMode === TREE) found.at(-1)?.trees.add(newId)
+    const isFolder = [oldMode, newMode].every((mode) => mode === TREE || mode === ABSENT)
+    if (!isFolder) found.at(-1)?.paths.add(path)
   }
-  if (sets.length !== lines.length) throw new GitsignError("ERR_GIT", "git did not compare all commits")
-  return new Map(lines.map((line, index) => [line, sets[index] ?? new Set<string>()]))
+  if (found.length !== lines.length) throw new GitsignError("ERR_GIT", "git did not compare all commits")
+  return new Map(lines.map((line, index) => [line, found[index] ?? { paths: new Set(), trees: new Set() }]))
 }
+
+/** The mode of a folder, which is no path of its own. */
+const TREE = "040000"
+/** The mode of what is not there on one side. */
+const ABSENT = "000000"
