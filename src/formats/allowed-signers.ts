@@ -7,6 +7,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto"
 import { GitsignError } from "../errors.ts"
 import { decodeBase64 } from "./base64.ts"
 import { parseSshPublicKey, type SshPublicKey } from "./ssh-key.ts"
@@ -38,6 +39,8 @@ export interface UnreadableLine {
 
 /** A file of allowed signers. */
 export interface AllowedSigners {
+  /** SHA-256 of the text, hex: what tells one file from another. */
+  readonly digest: string
   readonly signers: readonly AllowedSigner[]
   readonly unreadable: readonly UnreadableLine[]
 }
@@ -64,7 +67,7 @@ export function parseAllowedSigners(text: string): AllowedSigners {
     if (typeof read === "string") unreadable.push({ line, reason: read })
     else if (read !== undefined) signers.push({ line, ...read })
   }
-  return { signers, unreadable }
+  return { digest: createHash("sha256").update(text).digest("hex"), signers, unreadable }
 }
 
 const BLANKS = /^[ \t\r\n]*/
@@ -190,8 +193,18 @@ export interface AllowedSignersRefusal {
   readonly reason: string | undefined
 }
 
+/** One line that accepts a key. */
+export interface AcceptingLine {
+  /** Line in the file, counted from 1. */
+  readonly line: number
+  /** Those of the answer's principals whom this line accepts; at least one. */
+  readonly principals: readonly string[]
+}
+
 /** What a file says of a key: whom it may sign for (patterns of the lines, or names in the certificate; at least one), or why not. */
-export type AllowedSignersAnswer = { readonly principals: readonly string[] } | AllowedSignersRefusal
+export type AllowedSignersAnswer =
+  | { readonly principals: readonly string[]; readonly lines: readonly AcceptingLine[] }
+  | AllowedSignersRefusal
 
 /**
  * Whom the file accepts for a key at a time, as git finds it out: the first line for the key names the principals, and some line for the
@@ -220,10 +233,13 @@ export function principalsOf(
     ({ namespaces }) => namespaces === undefined || matchSshPatternList(namespace, namespaces),
   )
   if (forNamespace.length === 0) return refused("namespace")
-  const principals = namesOf(first, key).filter(
-    (name) => !name.startsWith("!") && forNamespace.some((signer) => accepts(signer, key, name)),
-  )
-  return principals.length === 0 ? refused("unknown") : { principals: [...new Set(principals)] }
+  const named = [...new Set(namesOf(first, key))].filter((name) => !name.startsWith("!"))
+  const lines = forNamespace.flatMap((signer) => {
+    const accepted = named.filter((name) => accepts(signer, key, name))
+    return accepted.length === 0 ? [] : [{ line: signer.line, principals: accepted }]
+  })
+  const principals = named.filter((name) => lines.some((line) => line.principals.includes(name)))
+  return principals.length === 0 ? refused("unknown") : { principals, lines }
 }
 
 const refused = (refusal: AllowedSignersRefusal["refusal"], reason?: string): AllowedSignersAnswer => ({

@@ -7,7 +7,7 @@
 import { type Bar, compileBars } from "./compromise.ts"
 import { type CompiledEntry, compileEntry } from "./entry.ts"
 import type { Judgement, Needs, ObjectFacts, ProvenSigner } from "./facts.ts"
-import { type GlobMatcher, pathGlob, refGlob, refGlobOnDisk } from "./glob.ts"
+import { type GlobMatcher, linkGlobs, pathGlobs, refGlob, refGlobOnDisk } from "./glob.ts"
 import { exemption, judge } from "./judge.ts"
 import type { Policy, Rule } from "./model.ts"
 import { compileText, type TextMatcher } from "./text-match.ts"
@@ -18,6 +18,8 @@ export interface CompiledRule {
   readonly entries: readonly { readonly signer: string; readonly entry: CompiledEntry }[]
   /** Undefined for a rule without paths. */
   readonly paths: GlobMatcher | undefined
+  /** Where a link or a submodule would stand above these paths. */
+  readonly links: GlobMatcher
   readonly claims: readonly { readonly claim: Rule["require"]["claims"][number]["claim"]; readonly text: TextMatcher }[]
 }
 
@@ -103,12 +105,12 @@ async function compileRule(
   signers: ReadonlyMap<string, readonly CompiledEntry[]>,
   source: string,
 ): Promise<CompiledRule> {
-  const globs = rule.paths.map(pathGlob)
   const where = `${source} line ${rule.line}: rule "${rule.name}"`
   return {
     rule,
     entries: rule.signers.flatMap((signer) => (signers.get(signer) ?? []).map((entry) => ({ signer, entry }))),
-    paths: globs.length === 0 ? undefined : (path) => globs.some((glob) => glob(path)),
+    paths: rule.paths.length === 0 ? undefined : pathGlobs(rule.paths),
+    links: linkGlobs(rule.paths),
     claims: await Promise.all(
       rule.require.claims.map(async ({ claim, match }) => ({ claim, text: await compileText(match, where) })),
     ),

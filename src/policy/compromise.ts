@@ -6,7 +6,8 @@
 
 import type { ProvenSigner } from "./facts.ts"
 import type { Compromise } from "./model.ts"
-import { compileOptional } from "./text-match.ts"
+import { MAX_TEXT, type Matcher } from "./pattern.ts"
+import { compileWidely } from "./text-match.ts"
 
 /** One compromised signer, ready to be compared. */
 export interface Bar {
@@ -28,8 +29,12 @@ export const compileBars = (compromised: readonly Compromise[], source: string):
 
 async function compileBar(compromise: Compromise, source: string): Promise<Bar> {
   const where = `${source} line ${compromise.line}`
-  const issuer = await compileOptional(compromise.issuer, `${where}: issuerRegExp`)
-  const subject = await compileOptional(compromise.subject, `${where}: subjectRegExp`)
+  const compile = (match: Compromise["issuer"], name: string): Promise<Matcher | undefined> =>
+    match === undefined
+      ? Promise.resolve(undefined)
+      : compileWidely(match, `${where}: ${name}`).then(({ matches }) => matches)
+  const issuer = await compile(compromise.issuer, "issuerRegExp")
+  const subject = await compile(compromise.subject, "subjectRegExp")
   const { key, from, until, reason } = compromise
   const window = `not trusted ${windowOf(from, until)}`
   const because = `(${where}: ${reason})`
@@ -37,8 +42,8 @@ async function compileBar(compromise: Compromise, source: string): Promise<Bar> 
     if (signer.scheme !== "keyless")
       return key !== undefined && signer.fingerprints.some((print) => sameKey(print, key))
     if (key !== undefined) return false
-    if (issuer !== undefined && !issuer.matchesWidely(signer.issuer)) return false
-    return subject === undefined || signer.identities.some(subject.matchesWidely)
+    if (issuer !== undefined && !issuer(signer.issuer)) return false
+    return subject === undefined || signer.identities.some(subject)
   }
   return {
     concerns,
@@ -52,7 +57,9 @@ async function compileBar(compromise: Compromise, source: string): Promise<Bar> 
       )
       if (times.length > 0 && within === undefined) return undefined
       const when = within === undefined ? "and nothing proves when it signed" : `and it signed at ${shown(within)}`
-      return `which is ${window}, ${when} ${because}`
+      const long = [signer.issuer, ...signer.identities].some((name) => name.length > MAX_TEXT)
+      const words = long ? `which is too long to be told from who is ${window}` : `which is ${window}`
+      return `${words}, ${when} ${because}`
     },
     shown: `${window} ${because}`,
   }

@@ -11,7 +11,7 @@ import type { CompiledEntry } from "./entry.ts"
 import { SOME_ID, SOME_TIME } from "./examples.ts"
 import type { ProvenSigner } from "./facts.ts"
 import { sampleOf } from "./glob.ts"
-import { keyOwners } from "./key-files.ts"
+import { type KeyOwner, keyOwners, proverOf } from "./key-files.ts"
 import type { Compromise, Policy, Requirements, Rule, SignerEntry } from "./model.ts"
 
 /** Somebody, and where they may sign in one of two policies only. */
@@ -50,12 +50,16 @@ export function diffPolicies(before: CompiledPolicy, after: CompiledPolicy): Pol
   const rulesOf = (compiled: CompiledPolicy): readonly RuleSet[] =>
     places.map(({ object, ref }) => compiled.rulesFor(object.type, ref))
   const [oldRules, newRules] = [rulesOf(before), rulesOf(after)]
+  // The same key is in other lines of other files before and after
+  const [oldProver, newProver] = [proverOf(before.policy), proverOf(after.policy)]
   const gains: Access[] = []
   const loses: Access[] = []
   for (const person of people) {
-    const may = (compiled: CompiledPolicy, rules: readonly RuleSet[]): readonly boolean[] =>
-      places.map(({ object }, index) => mayAt(compiled, person, object, rules[index]))
-    const [had, has] = [may(before, oldRules), may(after, newRules)]
+    const may = (compiled: CompiledPolicy, rules: readonly RuleSet[], prover: Prover): readonly boolean[] => {
+      const signer = signerOf(person, prover)
+      return places.map(({ object }, index) => mayAt(compiled, person.entry, signer, object, rules[index]))
+    }
+    const [had, has] = [may(before, oldRules, oldProver), may(after, newRules, newProver)]
     const [gained, lost] = [onlyIn(has, had, places), onlyIn(had, has, places)]
     if (gained.length > 0) gains.push({ who: person.shown, where: gained })
     if (lost.length > 0) loses.push({ who: person.shown, where: lost })
@@ -123,7 +127,7 @@ function placesOf(...policies: readonly CompiledPolicy[]): readonly Place[] {
 interface Person {
   readonly shown: string
   /** Undefined for a pattern: nobody in particular. */
-  readonly signer: ProvenSigner | undefined
+  readonly who: (ProvenSigner & { readonly scheme: "keyless" }) | KeyOwner | undefined
   readonly entry: SignerEntry
 }
 
@@ -142,9 +146,9 @@ const ON = { all: "", merges: ", on merges", "clean merges": ", on merges that g
 
 function peopleOf({ entry, shown }: CompiledEntry): readonly Person[] {
   if (entry.scheme !== "keyless") {
-    return keyOwners(entry).map(({ fingerprint, name, signer }) => ({
+    return keyOwners(entry).map(({ fingerprint, name, owner }) => ({
       shown: `the key ${fingerprint}${name === "" ? "" : ` (${name})`}${ON[entry.on]}`,
-      signer,
+      who: owner,
       entry,
     }))
   }
@@ -152,10 +156,10 @@ function peopleOf({ entry, shown }: CompiledEntry): readonly Person[] {
   const isExact = issuer !== undefined && "exact" in issuer && subject !== undefined && "exact" in subject
   const words = claims.map(({ claim, match }) => `${claim} ${"exact" in match ? match.exact : match.pattern}`)
   const name = `${shown}${words.length === 0 ? "" : ` with ${words.join(", ")}`}${ON[on]}`
-  if (!isExact) return [{ shown: name, signer: undefined, entry }]
+  if (!isExact) return [{ shown: name, who: undefined, entry }]
   const exact: Partial<Record<ClaimName, string>> = {}
   for (const { claim, match } of claims) if ("exact" in match) exact[claim] = match.exact
-  const signer = {
+  const who = {
     scheme: "keyless",
     identities: [subject.exact],
     issuer: issuer.exact,
@@ -165,13 +169,19 @@ function peopleOf({ entry, shown }: CompiledEntry): readonly Person[] {
     timestamped: true,
     sct: true,
   } as const
-  return [{ shown: name, signer, entry }]
+  return [{ shown: name, who, entry }]
 }
+
+type Prover = ReturnType<typeof proverOf>
+
+const signerOf = ({ who }: Person, prover: Prover): ProvenSigner | undefined =>
+  who === undefined || who.scheme === "keyless" ? who : prover(who)
 
 /** Whether the rules' signers have somebody; what the rules ask for besides is told in words. */
 function mayAt(
   { policy }: CompiledPolicy,
-  { signer, entry }: Person,
+  entry: SignerEntry,
+  signer: ProvenSigner | undefined,
   object: JudgedObject,
   set: RuleSet | undefined,
 ): boolean {

@@ -6,9 +6,8 @@
 
 import type { ErrorCode } from "../errors.ts"
 import type { ClaimName } from "../formats/signer.ts"
-import { sshFingerprint } from "../formats/ssh-key.ts"
-import { matchSshPatternList } from "../formats/ssh-pattern.ts"
-import type { ObjectFacts, ProvenSigner } from "./facts.ts"
+import { matchSshPattern, matchSshPatternList } from "../formats/ssh-pattern.ts"
+import type { ObjectFacts, ProvenSigner, ProvenSshLine } from "./facts.ts"
 import { allowedSignersOf, GITHUB_KEYS, openpgpFingerprints } from "./key-files.ts"
 import { type Disguise, lookalike } from "./lookalike.ts"
 import type { SignerEntry } from "./model.ts"
@@ -83,33 +82,26 @@ function openpgpKeys(entry: SignerEntry & { readonly scheme: "openpgp" }): Keys 
 
 const latin1 = (text: string): string => Buffer.from(text, "utf8").toString("latin1")
 
+/** Only the very lines that were proven to accept the key count: another line for it, here or in another file, may have expired. */
 function sshKeys(entry: SignerEntry & { readonly scheme: "ssh" }): Keys {
   const asked = latin1(entry.principals.join(","))
-  const lines = allowedSignersOf(entry.allowedSigners, entry.source).signers.map((line) => ({
-    ...line,
-    fingerprint: sshFingerprint(line.publicKey),
-    patterns: line.principals.split(","),
-  }))
-  type Line = (typeof lines)[number]
-  /** For whom a line accepts a key, of the principals that were proven. An authority is never taken for a signer, nor the other way round. */
-  const namesBy = (line: Line, { fingerprints, principals }: ProvenSigner & { readonly scheme: "ssh" }): string[] => {
-    const [key, authority] = fingerprints
-    if (line.fingerprint !== (line.isAuthority ? authority : key)) return []
-    const names = principals.map(latin1)
-    const own = line.isAuthority
-      ? names.filter((name) => matchSshPatternList(name, line.principals))
-      : names.filter((name) => line.patterns.includes(name))
-    return asked === "" ? own : own.filter((name) => matchSshPatternList(name, asked))
-  }
-  const linesFor = (signer: ProvenSigner): readonly Line[] =>
-    signer.scheme === "ssh" ? lines.filter((line) => namesBy(line, signer).length > 0) : []
+  const { digest, signers } = allowedSignersOf(entry.allowedSigners, entry.source)
+  const byLine = new Map(signers.map((signer) => [signer.line, signer]))
+  const isAsked = (name: string): boolean => asked === "" || matchSshPatternList(latin1(name), asked)
+  const linesFor = (signer: ProvenSigner): readonly ProvenSshLine[] =>
+    signer.scheme === "ssh" ? signer.lines.filter((one) => one.file === digest && one.principals.some(isAsked)) : []
   return {
     owns: (signer) => linesFor(signer).length > 0,
-    // The whole list of a line, since it may say who is not meant
     isAddress: (signer, email) =>
-      linesFor(signer).some((line) =>
-        line.isAuthority ? isAddress(signer, email) : matchSshPatternList(latin1(email), line.principals),
-      ),
+      linesFor(signer).some(({ line, principals }) => {
+        const allowed = byLine.get(line)
+        if (allowed === undefined) return false
+        if (allowed.isAuthority) return principals.includes(email)
+        // The whole list of the line as well, since it may say who is not meant
+        const address = latin1(email)
+        const isNamed = principals.some((name) => matchSshPattern(address, latin1(name)))
+        return isNamed && matchSshPatternList(address, allowed.principals)
+      }),
   }
 }
 

@@ -35,7 +35,19 @@ export type ProvenSigner =
       readonly fingerprints: readonly string[]
       /** The principal patterns of the lines in the allowed signers that accept the key now. */
       readonly principals: readonly string[]
+      /** Which lines these are: another line for the same key, or one in another file, proves nothing. */
+      readonly lines: readonly ProvenSshLine[]
     }
+
+/** One line of allowed signers that accepts a key now. */
+export interface ProvenSshLine {
+  /** SHA-256 of the text that the line is in, hex. */
+  readonly file: string
+  /** Counted from 1. */
+  readonly line: number
+  /** Those of the signer's principals whom this line accepts. */
+  readonly principals: readonly string[]
+}
 
 /** One commit or tag as the policy sees it. */
 export interface ObjectFacts {
@@ -47,6 +59,8 @@ export interface ObjectFacts {
   readonly parents: readonly string[]
   /** What it changes; undefined when nobody asked, see {@link Needs}. */
   readonly paths: readonly string[] | undefined
+  /** Those of them that are or were a link or a submodule; what these lead to is found below them. */
+  readonly links?: readonly string[]
   /** For merges: whether git would have made it so; undefined when nobody asked. */
   readonly cleanMerge: boolean | undefined
 }

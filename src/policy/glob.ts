@@ -42,22 +42,64 @@ export function refGlob(glob: string): GlobMatcher {
   return (name) => matchParts(parts, name.split("/").map(charactersOf))
 }
 
-/** The same to whoever keeps refs in files on a disk that does not tell some names apart. */
+/** The same to whoever keeps refs in files on a disk that does not tell some names apart. Only to ask for more, see {@link pathGlobs}. */
 export function refGlobOnDisk(glob: string): GlobMatcher {
-  const matches = refGlob(foldPath(glob))
-  return (name) => matches(foldPath(name))
+  const matchers = diskForms(glob).map(refGlob)
+  return (name) => diskForms(name).some((form) => matchers.some((matches) => matches(form)))
+}
+
+/** {@link pathGlobs} of one glob. */
+export const pathGlob = (glob: string): GlobMatcher => pathGlobs([glob])
+
+/**
+ * Compiles globs over paths, any of which may match: each means what it matches, and everything below. Upper and lower case are the same, and so
+ * are the ways to write a letter in Unicode: file systems are like that, and a rule over `.github` has to hold for `.GitHub`. A name is compared
+ * as it is as well, since `?` is one character of it: `stra?e` means `straße`, which on some disks is `strasse`.
+ *
+ * The caller MUST have asked {@link globProblem}, and MUST use it only to ask for more and never to let somebody in: it matches widely.
+ */
+export function pathGlobs(globs: readonly string[]): GlobMatcher {
+  const patterns = globs.flatMap((glob) => diskForms(glob).map(patternBelow))
+  return (name) => {
+    const forms = diskForms(name).map((form) => form.split("/").map(charactersOf))
+    return patterns.some((pattern) => forms.some((form) => matchParts(pattern, form)))
+  }
 }
 
 /**
- * Compiles a glob over paths: it means what it matches, and everything below. Upper and lower case are the same, and so are the
- * ways to write a letter in Unicode: file systems are like that, and a rule over `.github` has to hold for `.GitHub`. The caller
- * MUST have asked {@link globProblem}.
+ * Whether a link or a submodule in some place would stand in the place of a folder above what one of the globs means: `deploy` for
+ * `deploy/prod/**`. What lies where it leads to is found there then, whatever its own path is. A glob that begins with `**` asks so only for the
+ * names that follow, since it means what it matches wherever it really lies. The caller has the duties of {@link pathGlobs}.
  */
-export function pathGlob(glob: string): GlobMatcher {
+export function linkGlobs(globs: readonly string[]): GlobMatcher {
+  const patterns = globs.flatMap((glob) => diskForms(glob).map(patternBelow))
+  return (name) => {
+    const forms = diskForms(name).map((form) => form.split("/").map(charactersOf))
+    return patterns.some((pattern) => forms.some((form) => isAbove(pattern, form)))
+  }
+}
+
+function isAbove(pattern: readonly Part[], parts: readonly (readonly string[])[]): boolean {
+  const [first, ...others] = pattern
+  if (first !== "all") return leadsInto(pattern, parts)
+  return others.length > 0 && parts.some((_, from) => leadsInto(others, parts.slice(from)))
+}
+
+/** Whether a pattern goes on where these parts end. */
+function leadsInto(pattern: readonly Part[], parts: readonly (readonly string[])[]): boolean {
+  for (const [index, name] of parts.entries()) {
+    const part = pattern[index]
+    if (part === "all") return true
+    if (part === undefined || !(part === "any" || matchPieces(part, name))) return false
+  }
+  return true
+}
+
+function patternBelow(glob: string): readonly Part[] {
   // also ahead of what is there: a link or a file in the place of the folder of folder/**
-  const parts = parse(foldPath(glob).replace(/\/+$/, ""))
+  const parts = parse(glob.replace(/\/+$/, ""))
   if (parts.at(-1) !== "all") parts.push("all")
-  return (name) => matchParts(parts, foldPath(name).split("/").map(charactersOf))
+  return parts
 }
 
 /** One name that a glob means, and few others do; for telling what a glob is about. */
@@ -69,12 +111,39 @@ export const sampleOf = (glob: string): string =>
     )
     .join("/")
 
-/** A path as file systems compare it: case (all of them but Linux's), composition and invisible characters (HFS+), final dots and blanks (NTFS). */
-function foldPath(path: string): string {
-  if (/^[\x21-\x40\x5b-\x7e]*$/.test(path) && !/\.(?:\/|$)/.test(path)) return path
-  // by way of capitals, which are the same for more letters: ß and ss, and the long s
-  const folded = path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC")
-  return folded.replace(/\p{Default_Ignorable_Code_Point}/gu, "").replace(/(?<=[^/. ])[. ]+(?=\/|$)/g, "")
+/** ASCII without a final dot or blank: nothing but its case is ever folded. */
+const PLAIN = /^(?!.*[. ](?:\/|$))[\x20-\x7e]*$/
+
+/**
+ * A text in all the ways in which file systems compare names, each once, twelve at most: case, letter by letter or by what a letter is spelt out
+ * as (all but Linux's), composition (APFS, HFS+), without invisible characters (HFS+), without final dots and blanks (NTFS).
+ */
+function diskForms(text: string): readonly string[] {
+  if (PLAIN.test(text)) return [text.toLowerCase()]
+  const forms = [text, text.replace(/\p{Default_Ignorable_Code_Point}/gu, "")].flatMap((visible) => {
+    // composed after that: what stood between a letter and its accent is gone
+    const composed = visible.normalize("NFC")
+    return [foldLetters(visible), foldLetters(composed), foldWhole(composed)]
+  })
+  return [...new Set(forms.flatMap((form) => [form, form.replace(/(?<=[^/. ])[. ]+(?=\/|$)/g, "")]))]
+}
+
+/** By way of capitals, which are the same for more letters: ß and ss, and the long s. A final ς is one only in some places. */
+const foldWhole = (text: string): string =>
+  text.toUpperCase().toLowerCase().replaceAll("\u03c2", "\u03c3").normalize("NFC")
+
+/** Each character stays one. */
+function foldLetters(text: string): string {
+  const upper = text.toUpperCase()
+  const lower = upper.toLowerCase()
+  if (upper.length === text.length && lower.length === upper.length) return lower.replaceAll("\u03c2", "\u03c3")
+  return Array.from(text, foldLetter).join("")
+}
+
+function foldLetter(letter: string): string {
+  const isOne = (text: string): boolean => Array.from(text).length === 1
+  const upper = letter.toUpperCase()
+  return [upper.toLowerCase(), letter.toLowerCase()].find(isOne) ?? letter
 }
 
 const charactersOf = (text: string): readonly string[] => Array.from(text)

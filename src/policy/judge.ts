@@ -9,7 +9,6 @@ import type { CompiledRule, JudgedObject, RuleSet } from "./compile.ts"
 import type { Bar } from "./compromise.ts"
 import { type CompiledEntry, claimMiss, type Miss, STRANGER } from "./entry.ts"
 import type { Judgement, ObjectFacts, ProvenSigner } from "./facts.ts"
-import type { GlobMatcher } from "./glob.ts"
 import { disguiseOf } from "./lookalike.ts"
 import type { Policy } from "./model.ts"
 
@@ -37,7 +36,7 @@ export function judge(by: Judge, object: JudgedObject, set: RuleSet, signer: Pro
     const message = `signed by ${nameOf(signer)}, ${barred}`
     return refused({ rank: 9, code: "ERR_COMPROMISED", message, hint, rule: undefined, nearest: undefined }, [])
   }
-  const applying = set.rules.filter(({ paths }) => paths === undefined || touches(paths, object))
+  const applying = set.rules.filter((rule) => touches(rule, object))
   if (!set.based) {
     if (by.policy.otherwise === "refuse") return refused(noRuleFor(by.policy, set), [])
     if (applying.length === 0) return noRule(by.policy, set)
@@ -80,16 +79,16 @@ export function exemption(
       return accepted("older", `it says that it is from before ${day}, since when ${policy.source} counts`)
     }
   }
-  const applying = set.rules.filter(({ paths }) => paths === undefined || touches(paths, object))
+  const applying = set.rules.filter((rule) => touches(rule, object))
   if (!set.based && policy.otherwise === "allow" && applying.length === 0) return noRule(policy, set)
   if (set.anyRule || !set.based || object.onFirstParent !== false) return undefined
   const isVouchedFor = applying.every(({ rule }) => rule.merges === "first-parent")
   return isVouchedFor ? vouchedFor(applying.map(({ rule }) => rule.name)) : undefined
 }
 
-/** Whether an object changes one of the paths; what is not known counts as changed. */
-const touches = (paths: GlobMatcher, { paths: changed }: ObjectFacts): boolean =>
-  changed === undefined || changed.some(paths)
+/** Whether a rule without paths, or an object that changes one of its paths; what is not known counts as changed. */
+const touches = ({ paths, links }: CompiledRule, object: ObjectFacts): boolean =>
+  paths === undefined || object.paths === undefined || object.paths.some(paths) || (object.links?.some(links) ?? false)
 
 function refusalOf(
   { policy, signers }: Judge,
@@ -152,11 +151,16 @@ function requirementMiss(
   if (require.committer && (object.committerEmail === "" || !isCommitter)) {
     const role = object.type === "tag" ? "tagger" : "committer"
     const message = `${asks} the ${role}, who is ${object.committerEmail || "nobody"}`
-    return miss("ERR_COMMITTER", message, `set user.email to the address of whoever signs, and sign it again`)
+    return miss("ERR_COMMITTER", message, COMMITTER_HINTS[role])
   }
   return undefined
 }
 
+// Signing again alone changes nobody's name.
+const COMMITTER_HINTS = {
+  committer: "have that person sign it, or make it your own with: git rebase --force-rebase -S COMMIT^ BRANCH",
+  tagger: "have that person sign it, or make it your own with: git tag -s -f NAME COMMIT",
+} as const
 const OFFLINE_HINT = "sign it again with: git config gitsign.rekorMode offline"
 const SCT_HINT = "certificates from before June 2022 have none; accept them with sct: false in the rule"
 const TIMESTAMP_HINT = "sign it again with a timestamp authority in gitsign.timestampServerURL"

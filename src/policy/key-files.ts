@@ -5,11 +5,11 @@
  * @module
  */
 
-import { createHash } from "node:crypto"
 import { GitsignError } from "../errors.ts"
-import { type AllowedSigners, parseAllowedSigners } from "../formats/allowed-signers.ts"
-import { decodeOpenPgpKeys } from "../formats/openpgp-armor.ts"
+import { type AllowedSigner, type AllowedSigners, parseAllowedSigners } from "../formats/allowed-signers.ts"
+import { readOpenPgpKeys } from "../formats/openpgp-public-keys.ts"
 import { sshFingerprint } from "../formats/ssh-key.ts"
+import { matchSshPatternList } from "../formats/ssh-pattern.ts"
 import type { ProvenSigner } from "./facts.ts"
 import type { Policy, SignerEntry } from "./model.ts"
 
@@ -26,66 +26,15 @@ export const GITHUB_FINGERPRINTS: readonly string[] = [
   "5DE3E0509C47EA3CF04A42D34AEE18F83AFDEB23",
 ]
 
-const PUBLIC_KEY = 6
-
 /**
  * The fingerprints of the primary keys in armored blocks, upper-case hex; at least one.
  *
  * @throws ERR_POLICY when there is none, or what is there is no OpenPGP
  */
-export function openpgpFingerprints(armored: string, source: string): readonly string[] {
-  if (armored === GITHUB_KEYS) return GITHUB_FINGERPRINTS
-  const packets = decodeOpenPgpKeys(armored, "ERR_POLICY", source)
-  const found = new Set<string>()
-  for (let offset = 0; offset < packets.length; ) {
-    const packet = readPacket(packets, offset)
-    const print = packet?.tag === PUBLIC_KEY ? fingerprintOf(packet.body) : ""
-    if (packet === undefined || print === undefined) break
-    if (print !== "") found.add(print)
-    offset = packet.end
-    if (offset === packets.length && found.size > 0) return [...found]
-  }
-  throw new GitsignError("ERR_POLICY", `${source} has an OpenPGP key that cannot be read`)
-}
-
-/** Undefined for version 3, whose MD5 anybody can match, and 5, which never became a standard. */
-function fingerprintOf(body: Buffer): string | undefined {
-  const prefix = Buffer.alloc(body[0] === 4 ? 3 : 5)
-  if ((body[0] !== 4 && body[0] !== 6) || (body[0] === 4 && body.length > 0xffff)) return undefined
-  prefix[0] = body[0] === 4 ? 0x99 : 0x9b
-  prefix.writeUIntBE(body.length, 1, prefix.length - 1)
-  const hash = createHash(body[0] === 4 ? "sha1" : "sha256")
-  return hash.update(prefix).update(body).digest("hex").toUpperCase()
-}
-
-interface Packet {
-  readonly tag: number
-  readonly body: Buffer
-  readonly end: number
-}
-
-/** One packet (RFC 9580 section 4.2); undefined for what is none, or has a length that no key needs. */
-function readPacket(bytes: Buffer, offset: number): Packet | undefined {
-  const at = (index: number): number => bytes[offset + index] ?? 0
-  const isThere = (octets: number): boolean => offset + octets <= bytes.length
-  const header = at(0)
-  let size: readonly [start: number, length: number]
-  if ((header & 0xc0) === 0xc0) {
-    if (!isThere(6)) return undefined
-    const first = at(1)
-    if (first >= 224 && first < 255) return undefined
-    if (first < 192) size = [2, first]
-    else size = first < 224 ? [3, ((first - 192) << 8) + at(2) + 192] : [6, bytes.readUInt32BE(offset + 2)]
-  } else {
-    const octets = [1, 2, 4][header & 3]
-    if ((header & 0x80) === 0 || octets === undefined || !isThere(1 + octets)) return undefined
-    size = [1 + octets, bytes.readUIntBE(offset + 1, octets)]
-  }
-  const [start, length] = size
-  if (!isThere(start + length)) return undefined
-  const tag = (header & 0xc0) === 0xc0 ? header & 0x3f : (header >> 2) & 0x0f
-  return { tag, body: bytes.subarray(offset + start, offset + start + length), end: offset + start + length }
-}
+export const openpgpFingerprints = (armored: string, source: string): readonly string[] =>
+  armored === GITHUB_KEYS
+    ? GITHUB_FINGERPRINTS
+    : [...new Set(readOpenPgpKeys(armored, "ERR_POLICY", source).map(({ fingerprint }) => fingerprint))]
 
 /**
  * Reads a text of allowed signers; at least one line can be read.
@@ -103,32 +52,12 @@ export function allowedSignersOf(text: string, source: string): AllowedSigners {
 /**
  * Reads all keys of a policy once, so that a file that holds none is an error of the policy and not a signer that nobody is.
  *
- * A key may be in several files only with the same options: what is proven of a signature tells a key and its principals, not a file, so that
- * a line which is valid in one file would make good one that has expired in another.
- *
  * @throws ERR_POLICY
  */
 export function checkKeys(policy: Policy): void {
   const { openpgp, ssh } = keysOf(policy)
   for (const { keys, source } of openpgp) openpgpFingerprints(keys, source)
-  const known = new Map<string, { readonly options: string; readonly source: string }>()
-  for (const { allowedSigners, source } of ssh) {
-    const options = new Map<string, Set<string>>()
-    for (const line of allowedSignersOf(allowedSigners, source).signers) {
-      const id = `${sshFingerprint(line.publicKey)}${line.isAuthority ? " as an authority" : ""}`
-      const written = JSON.stringify([line.namespaces, line.validAfter, line.validBefore])
-      options.set(id, (options.get(id) ?? new Set()).add(written))
-    }
-    for (const [id, lines] of options) {
-      const written = [...lines].sort().join()
-      const before = known.get(id)
-      if (before !== undefined && before.options !== written) {
-        const message = `the SSH key ${id} has other options in ${before.source} than in ${source}; write the same in both`
-        throw new GitsignError("ERR_POLICY", message)
-      }
-      known.set(id, { options: written, source })
-    }
-  }
+  for (const { allowedSigners, source } of ssh) allowedSignersOf(allowedSigners, source)
 }
 
 /** Every set of OpenPGP keys and SSH allowed signers of a policy, once each; {@link GITHUB_KEYS} in the place of keys that come with gitsign. */
@@ -157,28 +86,36 @@ export function keysOf(policy: Policy): {
 export function provenKey(policy: Policy, fingerprint: string, userId: string): ProvenSigner {
   if (!fingerprint.startsWith("SHA256:")) return { scheme: "openpgp", fingerprints: [fingerprint], userIds: [userId] }
   const all = [...policy.signers.values()].flat().flatMap(keyOwners)
-  const found = all.flatMap((owner) =>
-    owner.fingerprint === fingerprint && owner.signer.scheme === "ssh" ? owner.signer : [],
+  const found = all.flatMap(({ fingerprint: own, owner }) =>
+    own === fingerprint && owner.scheme === "ssh" ? owner : [],
   )
   const [first] = found
-  const fingerprints =
-    found.find((signer) => signer.fingerprints[0] === fingerprint)?.fingerprints ?? first?.fingerprints
-  const same = found.filter((signer) => signer.fingerprints[0] === fingerprints?.[0])
-  const principals = new Set(same.flatMap((signer) => signer.principals).filter((name) => !name.startsWith("!")))
-  return { scheme: "ssh", fingerprints: fingerprints ?? [fingerprint], principals: [...principals] }
+  const fingerprints = found.find((owner) => owner.fingerprints[0] === fingerprint)?.fingerprints ?? first?.fingerprints
+  const same = found.filter((owner) => owner.fingerprints[0] === fingerprints?.[0])
+  const principals = new Set(same.flatMap((owner) => owner.principals).filter((name) => !name.startsWith("!")))
+  return proverOf(policy)({
+    scheme: "ssh",
+    fingerprints: fingerprints ?? [fingerprint],
+    principals: [...principals],
+  })
 }
 
-/** Everybody whom the keys of an entry stand for, as if their signatures had been verified; an authority for those whom it certifies. */
+/** A key and whom it stands for: what does not depend on the policy that judges it. */
+export type KeyOwner =
+  | (ProvenSigner & { readonly scheme: "openpgp" })
+  | Omit<ProvenSigner & { readonly scheme: "ssh" }, "lines">
+
+/** Everybody whom the keys of an entry stand for, an authority for those whom it certifies. {@link proverOf} makes a signer of each. */
 export function keyOwners(
   entry: SignerEntry,
-): readonly { readonly fingerprint: string; readonly name: string; readonly signer: ProvenSigner }[] {
+): readonly { readonly fingerprint: string; readonly name: string; readonly owner: KeyOwner }[] {
   if (entry.scheme === "keyless") return []
   if (entry.scheme === "openpgp") {
     const name = entry.keys === GITHUB_KEYS ? "GitHub's website" : ""
     const prints = openpgpFingerprints(entry.keys, entry.source)
     return prints.map((print) => ({
       ...{ fingerprint: print, name },
-      signer: { scheme: "openpgp", fingerprints: [print], userIds: [] },
+      owner: { scheme: "openpgp", fingerprints: [print], userIds: [] },
     }))
   }
   return allowedSignersOf(entry.allowedSigners, entry.source).signers.map(({ publicKey, principals, isAuthority }) => {
@@ -186,7 +123,7 @@ export function keyOwners(
     const names = utf8(principals)
     return {
       ...{ fingerprint, name: isAuthority ? `an authority for ${names}` : names },
-      signer: {
+      owner: {
         scheme: "ssh",
         fingerprints: isAuthority ? ["", fingerprint] : [fingerprint],
         principals: names.split(","),
@@ -194,5 +131,39 @@ export function keyOwners(
     }
   })
 }
+
+/**
+ * Tells of a key's owner what would be proven of their signatures with a policy's own files, as long as each line is valid. What it returns is
+ * for many owners: the files are read once.
+ */
+export function proverOf(policy: Policy): (owner: KeyOwner) => ProvenSigner {
+  const lines = new Map<string, (AllowedSigner & { readonly file: string })[]>()
+  for (const { allowedSigners, source } of keysOf(policy).ssh) {
+    const { digest, signers } = allowedSignersOf(allowedSigners, source)
+    for (const one of signers) {
+      const id = lineId(sshFingerprint(one.publicKey), one.isAuthority)
+      const same = lines.get(id)
+      if (same === undefined) lines.set(id, [{ ...one, file: digest }])
+      else same.push({ ...one, file: digest })
+    }
+  }
+  return (owner) => {
+    if (owner.scheme === "openpgp") return owner
+    // What was signed with a certificate is nothing that a line for the mere key accepts
+    const [key = "", authority] = owner.fingerprints
+    const own = lines.get(authority === undefined ? lineId(key, false) : lineId(authority, true)) ?? []
+    const accepting = own.map(({ file, line, isAuthority, principals }) => {
+      const patterns = utf8(principals).split(",")
+      const isFor = (name: string): boolean =>
+        isAuthority ? matchSshPatternList(latin1(name), principals) : patterns.includes(name)
+      return { file, line, principals: owner.principals.filter(isFor) }
+    })
+    return { ...owner, lines: accepting.filter((one) => one.principals.length > 0) }
+  }
+}
+
+const lineId = (fingerprint: string, isAuthority: boolean): string => `${fingerprint} ${isAuthority}`
+
+const latin1 = (text: string): string => Buffer.from(text, "utf8").toString("latin1")
 
 const utf8 = (text: string): string => Buffer.from(text, "latin1").toString("utf8")

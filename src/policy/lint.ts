@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readOpenPgpKeys } from "../formats/openpgp-public-keys.ts"
 import { pathGlob, refGlob, sampleOf } from "./glob.ts"
 import { allowedSignersOf, GITHUB_KEYS, openpgpFingerprints } from "./key-files.ts"
 import type { Policy, PolicyWarning, Rule, SignerEntry, TextMatch } from "./model.ts"
@@ -49,6 +50,10 @@ function lintEntry(entry: SignerEntry, line: number, warn: Warn): void {
     const keys = openpgpFingerprints(entry.keys, entry.source)
     if (keys.length > 1) {
       warn("several-keys", line, `${entry.source} has ${keys.length} keys, which nobody sees: ${keys.join(", ")}`)
+    }
+    for (const { fingerprint, unknown } of readOpenPgpKeys(entry.keys, "ERR_POLICY", entry.source)) {
+      if (unknown === undefined) continue
+      warn("unusable-key", line, `the OpenPGP key ${fingerprint} in ${entry.source} accepts nobody: ${unknown}`)
     }
   }
   if (entry.scheme === "ssh") {
@@ -193,6 +198,13 @@ function sharesRef(base: Rule, rule: Rule): boolean {
     return globs.map(refGlob).some((matches) => names.some(matches))
   }
   return meets(full(base), full(rule)) || meets(full(rule), full(base))
+}
+
+/** What to say of a policy that begins only after `now`; undefined where it has begun. Nobody here has a clock. */
+export function beginsLater({ since, source }: Policy, now: Date): string | undefined {
+  if (since === undefined || !("date" in since) || since.date <= now) return undefined
+  const day = since.date.toISOString().replace("T00:00:00.000Z", "")
+  return `since: ${day} in ${source} is in the future: until then nothing is judged but what is being pushed`
 }
 
 function lintWhole(policy: Policy, lineOf: (member: string) => number, warn: Warn): void {

@@ -42,7 +42,7 @@ const MAX_ADDRESS = 2000
 
 /** What the address looks like in plain Latin letters, case kept for the most part. */
 function plain(text: string): string {
-  const decomposed = decodeDomains(text).normalize("NFKC").normalize("NFD")
+  const decomposed = decodeDomains(decodeEscapes(text)).normalize("NFKC").normalize("NFD")
   const visible = decomposed.replace(/[\p{M}\p{Cc}\p{Default_Ignorable_Code_Point}\s]/gu, "")
   const mapped = Array.from(visible, (letter) => CONFUSABLE.get(letter) ?? PUNCTUATION.get(letter) ?? letter).join("")
   return mapped.replace(/\.+$/, "")
@@ -123,6 +123,13 @@ function shown(letter: string | undefined): string {
   const code = `U+${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`
   return /^[!-~]$/.test(letter) ? `${code} (${letter})` : code
 }
+
+/** Percent-encoded letters of other alphabets, which a URI in a certificate cannot have otherwise; what is no UTF-8 stays. */
+const decodeEscapes = (text: string): string =>
+  text.replace(/(?:%[89a-f][0-9a-f])+/gi, (escapes) => {
+    const decoded = Buffer.from(escapes.replaceAll("%", ""), "hex").toString("utf8")
+    return decoded.includes("\ufffd") ? escapes : decoded
+  })
 
 const decodeDomains = (text: string): string =>
   text.replace(/xn--([a-z0-9-]{1,63})/gi, (label, encoded: string) => decodePunycode(encoded.toLowerCase()) ?? label)

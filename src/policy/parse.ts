@@ -14,7 +14,7 @@ import type { Policy, PolicySource, PolicyWarning, Rule, SignerEntry } from "./m
 import { refuseOpen } from "./open.ts"
 import { parseCompromise, parseExemption, parseRule } from "./rule-entries.ts"
 import { type EntryDraft, parseEntry } from "./signer-entries.ts"
-import { compileText } from "./text-match.ts"
+import { compileWidely } from "./text-match.ts"
 import { limitError, policyError, policyText, readYaml, type YamlValue } from "./yaml.ts"
 
 /** A policy whose key files have yet to be read. */
@@ -89,7 +89,15 @@ function ownDraft(root: YamlValue, source: string, examples: Example[]): Draft {
     ...["version", "signers", "rules", "otherwise", "since", "exemptions", "compromised", "examples"],
   ])
   const version = fields.value("version")
-  if (version?.kind !== "number" || version.number !== 1) throw fields.error("version", "has to say version: 1")
+  if (version === undefined)
+    throw policyError(source, fields.line, "this is no policy, since it does not say version: 1")
+  if (version.kind !== "number" || version.number !== 1) {
+    throw policyError(
+      source,
+      fields.lineOf("version"),
+      "this gitsign reads policies that say version: 1, with a number",
+    )
+  }
   const signers = parseSigners(fields, source)
   const names = new Set(signers.keys())
   const written = fields.list("rules") ?? []
@@ -197,7 +205,7 @@ async function examine({ signers, compromised }: Draft, source: PolicySource): P
   }
   for (const { issuer, subject, line } of compromised) {
     for (const match of [issuer, subject]) {
-      if (match !== undefined) add((await compileText(match, `${source} line ${line}: a compromised signer`)).size)
+      if (match !== undefined) add((await compileWidely(match, `${source} line ${line}: a compromised signer`)).size)
     }
   }
   return warnings

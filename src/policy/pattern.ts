@@ -13,8 +13,8 @@ export type Matcher = (text: string) => boolean
 const MAX_PATTERN = 1000
 /** Instructions of a compiled program; an address with a domain has some fifty, and `(a{30}){30}` has 902. */
 const MAX_PROGRAM = 1000
-/** No identity or issuer is that long, and matching costs the product of both. */
-const MAX_TEXT = 2000
+/** Characters. No identity or issuer is that long, and matching costs the product of both. */
+export const MAX_TEXT = 2000
 
 /**
  * Compiles a pattern that has a match anywhere; `^` and `$` are the pattern's own business, as in the Go program. The engine
@@ -39,6 +39,7 @@ export async function compilePattern(pattern: string, flag: string): Promise<Mat
  *
  * @param whole whether it has to match the whole text; else anywhere is enough
  * @param where what to call it in messages, such as `.gitsign/policy.yaml line 7: subjectRegExp`
+ * @param letters `any case`: as if the pattern began with `(?i)`
  * @returns with how many instructions it has
  * @throws ERR_PATTERN when it is not RE2; ERR_POLICY_LIMIT when it, or what it compiles to, is too large
  */
@@ -46,6 +47,7 @@ export async function compilePolicyPattern(
   pattern: string,
   whole: boolean,
   where: string,
+  letters: "as written" | "any case" = "as written",
 ): Promise<{ readonly matches: Matcher; readonly size: number }> {
   if (pattern.length > MAX_PATTERN) {
     throw new GitsignError(
@@ -56,7 +58,7 @@ export async function compilePolicyPattern(
   const { RE2JS } = await import("re2js")
   let compiled: ReturnType<typeof RE2JS.compile>
   try {
-    compiled = RE2JS.compile(pattern)
+    compiled = RE2JS.compile(pattern, letters === "any case" ? RE2JS.CASE_INSENSITIVE : 0)
   } catch (cause) {
     throw new GitsignError("ERR_PATTERN", `${where} is not a regular expression: ${messageOf(cause)}`, { cause })
   }

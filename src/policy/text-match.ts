@@ -6,14 +6,12 @@
 
 import { skeleton } from "./lookalike.ts"
 import type { TextMatch } from "./model.ts"
-import { compilePolicyPattern, type Matcher } from "./pattern.ts"
+import { compilePolicyPattern, MAX_TEXT, type Matcher } from "./pattern.ts"
 
 /** One text or pattern. */
 export interface TextMatcher {
   /** Byte for byte, or as the pattern says. */
   readonly matches: Matcher
-  /** As well in other letters: for signers that are not trusted, where a difference in case must not help. */
-  readonly matchesWidely: Matcher
   readonly exact: string | undefined
   /** Of an exact text, for finding what looks like it. */
   readonly skeleton: string
@@ -22,12 +20,6 @@ export interface TextMatcher {
   /** For people: the text, or the pattern between slashes. */
   readonly shown: string
 }
-
-const wide = (text: string): string =>
-  text
-    .normalize("NFKC")
-    .toLowerCase()
-    .replace(/[./]+$/, "")
 
 /**
  * Compiles one text or pattern.
@@ -38,10 +30,8 @@ const wide = (text: string): string =>
 export async function compileText(match: TextMatch, where: string): Promise<TextMatcher> {
   if ("exact" in match) {
     const { exact } = match
-    const folded = wide(exact)
     return {
       matches: (text) => text === exact,
-      matchesWidely: (text) => text === exact || wide(text) === folded,
       exact,
       skeleton: skeleton(exact),
       size: 0,
@@ -51,7 +41,6 @@ export async function compileText(match: TextMatch, where: string): Promise<Text
   const { matches, size } = await compilePolicyPattern(match.pattern, match.whole, where)
   return {
     matches,
-    matchesWidely: (text) => matches(text) || matches(text.toLowerCase()) || matches(wide(text)),
     exact: undefined,
     skeleton: "",
     size,
@@ -62,3 +51,33 @@ export async function compileText(match: TextMatch, where: string): Promise<Text
 /** The same for a text that may be missing. */
 export const compileOptional = (match: TextMatch | undefined, where: string): Promise<TextMatcher | undefined> =>
   match === undefined ? Promise.resolve(undefined) : compileText(match, where)
+
+/**
+ * Compiles one text or pattern to tell who is not trusted: neither other letters, nor a difference in case, nor a name that is too long for a
+ * pattern must help. The caller MUST use it only to refuse: it matches widely.
+ *
+ * @param where what to call it in messages
+ * @returns with how many instructions a pattern has
+ * @throws ERR_PATTERN, ERR_POLICY_LIMIT
+ */
+export async function compileWidely(
+  match: TextMatch,
+  where: string,
+): Promise<{ readonly matches: Matcher; readonly size: number }> {
+  if ("exact" in match) {
+    const folded = fold(match.exact)
+    return { matches: (text) => text === match.exact || fold(text) === folded, size: 0 }
+  }
+  const { matches, size } = await compilePolicyPattern(match.pattern, match.whole, where, "any case")
+  const isMeant = (form: string): boolean => form.length > MAX_TEXT || matches(form)
+  return { matches: (text) => [text, sameLetters(text), fold(text)].some(isMeant), size }
+}
+
+const sameLetters = (text: string): string => text.normalize("NFKC").toLowerCase()
+
+function fold(text: string): string {
+  const folded = sameLetters(text)
+  let end = folded.length
+  while (end > 0 && "./".includes(folded.charAt(end - 1))) end--
+  return folded.slice(0, end)
+}

@@ -28,7 +28,7 @@ export function principalOf(claims: Claims): Principal {
   if (!URL.canParse(subject)) throw new Error("token missing email claim")
   return {
     challenge: subject,
-    extensions: [subjectAltName("uri", subject), raw(1, issuer), utf8(8, issuer), utf8(24, subject)],
+    extensions: [subjectAltName("uri", asciiUri(subject)), raw(1, issuer), utf8(8, issuer), utf8(24, subject)],
   }
 }
 
@@ -52,7 +52,7 @@ function githubPrincipal(claims: Claims, issuer: string, subject: string): Princ
   return {
     challenge: subject,
     extensions: [
-      subjectAltName("uri", jobWorkflow),
+      subjectAltName("uri", asciiUri(jobWorkflow)),
       raw(1, issuer),
       raw(2, claim("event_name")),
       raw(3, claim("sha")),
@@ -84,6 +84,9 @@ function text(claims: Claims, name: string): string {
   if (typeof value !== "string" || value === "") throw new Error(`missing ${name} claim in ID token`)
   return value
 }
+
+/** A URI as Go, and so Fulcio, writes it into a certificate: an IA5String has no other characters. */
+const asciiUri = (uri: string): string => uri.replace(/[^\0-\x7f]+/g, encodeURIComponent)
 
 const arc = (number: number): string => `1.3.6.1.4.1.57264.1.${number}`
 

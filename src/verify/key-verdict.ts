@@ -21,7 +21,18 @@ export type KeySigner =
       readonly fingerprints: readonly string[]
       /** Principals for whom the allowed signers accept the key: their patterns, or names in a certificate. */
       readonly principals: readonly string[]
+      readonly lines: readonly ProvenSshLine[]
     }
+
+/** One line of allowed signers that accepts a key now. Structurally the same as in src/policy/facts.ts. */
+export interface ProvenSshLine {
+  /** SHA-256 of the text that the line is in, hex. */
+  readonly file: string
+  /** Counted from 1. */
+  readonly line: number
+  /** Those of the principals whom this line accepts. */
+  readonly principals: readonly string[]
+}
 
 /** Exactly one of `signer` and `problem` is set. */
 export interface KeyVerdict {

@@ -8,8 +8,7 @@
  */
 
 import type { AnyKeyPacket, Config, Key, SignaturePacket, Subkey } from "openpgp"
-import { GitsignError } from "../errors.ts"
-import { decodeOpenPgpKeys } from "../formats/openpgp-armor.ts"
+import { type OpenPgpKey, readOpenPgpKeys } from "../formats/openpgp-public-keys.ts"
 
 /** The `openpgp` package; it is loaded when the first OpenPGP signature comes. */
 export type OpenPgp = typeof import("openpgp")
@@ -22,9 +21,12 @@ export interface OpenPgpKeysSource {
 
 /** One key that signatures may name: a primary key or a subkey. */
 export interface SigningKey {
-  readonly packet: AnyKeyPacket
+  /** Undefined exactly when the key cannot be read, and `unusable` says so. */
+  readonly packet: AnyKeyPacket | undefined
   /** Upper-case hex. */
   readonly fingerprint: string
+  /** 16 digits of it, by which older signatures name it. */
+  readonly keyId: string
   readonly primaryFingerprint: string
   readonly userIds: readonly string[]
   /** Why it must not sign at all, such as `it may only encrypt`; undefined when it may. */
@@ -66,9 +68,10 @@ export function hardened({ config, enums }: OpenPgp): Config {
 }
 
 /**
- * Reads all sources. Several copies of one key become one: a revocation in any of them counts.
+ * Reads all sources. Several copies of one key become one: a revocation in any of them counts. A key that cannot be read may not sign, and is
+ * no hindrance to the others.
  *
- * @throws ERR_POLICY when a source has no public key, a damaged one, or a secret one
+ * @throws ERR_POLICY when a source has no public key, is damaged, or has a secret one
  */
 export async function readSigningKeys(
   openpgp: OpenPgp,
@@ -76,31 +79,41 @@ export async function readSigningKeys(
 ): Promise<readonly SigningKey[]> {
   const config = hardened(openpgp)
   const merged = new Map<string, Key>()
-  for (const { keys, source } of sources) {
-    for (const key of await readKeys(openpgp, config, keys, source)) {
-      const fingerprint = key.getFingerprint()
-      const known = merged.get(fingerprint)
-      // The date only says which signatures of the copies to look at; all of them have been made by now
-      merged.set(fingerprint, known === undefined ? key : await known.update(key, FAR_AWAY, config))
-    }
+  const unreadable = new Map<string, SigningKey>()
+  const all = sources.flatMap(({ keys, source }) => readOpenPgpKeys(keys, "ERR_POLICY", source))
+  for (const one of all) {
+    const { fingerprint } = one
+    const key = await readKey(openpgp, config, one)
+    const known = merged.get(fingerprint)
+    if (key === undefined) unreadable.set(fingerprint, unreadableKey(one))
+    // The date only says which signatures of the copies to look at; all of them have been made by now
+    else merged.set(fingerprint, known === undefined ? key : await known.update(key, FAR_AWAY, config))
   }
-  const found = await Promise.all([...merged.values()].map((key) => signingKeysOf(openpgp, config, key)))
-  return found.flat()
+  // Of two copies the one that cannot be read may be the one with a revocation
+  const readable = [...merged].flatMap(([fingerprint, key]) => (unreadable.has(fingerprint) ? [] : key))
+  const found = await Promise.all(readable.map((key) => signingKeysOf(openpgp, config, key)))
+  return [...found.flat(), ...unreadable.values()]
 }
 
 const FAR_AWAY = new Date(Date.UTC(2106, 1, 7))
 
-async function readKeys(openpgp: OpenPgp, config: Config, keys: string, source: string): Promise<readonly Key[]> {
-  const binaryKeys = decodeOpenPgpKeys(keys, "ERR_POLICY", source)
-  let read: Key[]
+/** Undefined for one that the package does not know, or takes for malformed. */
+async function readKey(openpgp: OpenPgp, config: Config, { bytes, fingerprint }: OpenPgpKey): Promise<Key | undefined> {
   try {
-    read = await openpgp.readKeys({ binaryKeys, config })
-  } catch (cause) {
-    throw new GitsignError("ERR_POLICY", `the OpenPGP keys in ${source} cannot be read`, { cause })
+    const [key, ...others] = await openpgp.readKeys({ binaryKeys: bytes, config })
+    return others.length === 0 && key?.getFingerprint().toUpperCase() === fingerprint ? key : undefined
+  } catch {
+    return undefined
   }
-  if (read.some((key) => key.isPrivate())) throw new GitsignError("ERR_POLICY", `${source} has a secret key in it`)
-  return read
 }
+
+const unreadableKey = ({ fingerprint, keyId, created, unknown }: OpenPgpKey): SigningKey => ({
+  ...{ fingerprint, keyId, created, primaryFingerprint: fingerprint, userIds: [] },
+  packet: undefined,
+  unusable: unknown ?? "it cannot be read",
+  expires: undefined,
+  revoked: undefined,
+})
 
 async function signingKeysOf(openpgp: OpenPgp, config: Config, key: Key): Promise<readonly SigningKey[]> {
   const check = new KeyCheck(openpgp, config, key)
@@ -140,6 +153,7 @@ class KeyCheck {
       doubt,
       packet,
       fingerprint: fingerprintOf(packet),
+      keyId: keyIdOf(packet),
       primaryFingerprint: fingerprintOf(packet),
       userIds: users.map(({ userId }) => userId),
       unusable: doubt ?? mayNotSign(this.#openpgp, flags, "its owner did not make it for"),
@@ -177,6 +191,7 @@ class KeyCheck {
     return {
       packet,
       fingerprint: fingerprintOf(packet),
+      keyId: keyIdOf(packet),
       primaryFingerprint: primary.fingerprint,
       userIds: primary.userIds,
       unusable: unusable ?? primary.doubt,
@@ -260,6 +275,8 @@ class KeyCheck {
 }
 
 const fingerprintOf = (packet: AnyKeyPacket): string => packet.getFingerprint().toUpperCase()
+
+const keyIdOf = (packet: AnyKeyPacket): string => packet.getKeyID().toHex().toUpperCase()
 
 /** The package keeps them, but its types do not say so. */
 const directSignaturesOf = (key: Key): readonly SignaturePacket[] =>

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AnyKeyPacket } from "openpgp"
 import { GitsignError } from "../errors.ts"
 import { decodeOpenPgpSignature } from "../formats/openpgp-armor.ts"
 import { type OpenPgpSignature, parseOpenPgpSignature } from "../formats/openpgp-signature.ts"
@@ -75,8 +76,8 @@ async function verifyParsed(
   throw failure
 }
 
-function isOf({ fingerprint, packet }: SigningKey, { form, hex }: OpenPgpSignature["issuers"][number]): boolean {
-  return form === "fingerprint" ? hex === fingerprint : hex === packet.getKeyID().toHex().toUpperCase()
+function isOf({ fingerprint, keyId }: SigningKey, { form, hex }: OpenPgpSignature["issuers"][number]): boolean {
+  return hex === (form === "fingerprint" ? fingerprint : keyId)
 }
 
 async function verifyBy(
@@ -86,8 +87,11 @@ async function verifyBy(
   payload: Uint8Array,
 ): Promise<void> {
   const name = `OpenPGP key ${key.fingerprint}`
-  if (key.unusable !== undefined) throw new GitsignError("ERR_SIGNATURE", `${name} must not sign: ${key.unusable}`)
-  await verifyPacket(openpgp, key, signature, payload)
+  const { packet, unusable } = key
+  if (unusable !== undefined || packet === undefined) {
+    throw new GitsignError("ERR_SIGNATURE", `${name} must not sign: ${unusable ?? "it cannot be read"}`)
+  }
+  await verifyPacket(openpgp, packet, signature, payload)
   const { created } = signature
   const day = (date: Date): string => date.toISOString().slice(0, 10)
   if (created < key.created) {
@@ -107,7 +111,7 @@ async function verifyBy(
 /** The arithmetic. @throws ERR_SIGNATURE, ERR_SIGNATURE_FORMAT */
 async function verifyPacket(
   openpgp: OpenPgp,
-  { packet: key }: SigningKey,
+  key: AnyKeyPacket,
   { body, type, created }: OpenPgpSignature,
   payload: Uint8Array,
 ): Promise<void> {

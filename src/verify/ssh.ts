@@ -60,15 +60,25 @@ function verifyParsed(files: readonly AllowedSigners[], signature: SshSignature,
   const seconds = signingDate(payload)
   const certificateRefusal = refusalOf(publicKey, seconds, signature.signature.securityKey?.flags)
   const answers = files.map((file) => principalsOf(file, publicKey, NAMESPACE, seconds, certificateRefusal))
-  const principals = answers.flatMap((answer) => ("principals" in answer ? answer.principals : []))
-  if (principals.length === 0) throw refusal(publicKey, answers, seconds)
+  const lines = answers.flatMap((answer, index) =>
+    "lines" in answer
+      ? answer.lines.map(({ line, principals }) => ({
+          ...{ file: files[index]?.digest ?? "", line },
+          principals: principals.map(utf8),
+        }))
+      : [],
+  )
+  if (lines.length === 0) throw refusal(publicKey, answers, seconds)
   const authority = publicKey.certificate?.authority
   return provenBy({
     scheme: "ssh",
     fingerprints: [publicKey, ...(authority === undefined ? [] : [authority])].map(sshFingerprint),
-    principals: [...new Set(principals)].map((name) => Buffer.from(name, "latin1").toString("utf8")),
+    principals: [...new Set(answers.flatMap((answer) => ("lines" in answer ? answer.principals : [])))].map(utf8),
+    lines,
   })
 }
+
+const utf8 = (text: string): string => Buffer.from(text, "latin1").toString("utf8")
 
 /** The bit of a security key's flags that says that it knew its owner by a PIN or a finger. */
 const USER_VERIFIED = 0x04

@@ -6,7 +6,7 @@
 
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { globProblem, pathGlob, refGlob, sampleOf } from "../../src/policy/glob.ts"
+import { globProblem, linkGlobs, pathGlob, refGlob, sampleOf } from "../../src/policy/glob.ts"
 
 /** The same as a backtracking pattern, part by part: too slow for an attacker's glob, and plain to read. */
 function oracle(glob: string, over: "refs" | "paths"): RegExp {
@@ -72,6 +72,25 @@ describe.each(["refs", "paths"] as const)("globs over %s", (over) => {
 })
 
 test.each([
+  ["deploy/prod/**", "deploy", true],
+  ["deploy/prod/**", "Deploy", true],
+  ["deploy/prod/**", "deploy/prod", true],
+  ["deploy/prod/**", "dep", false],
+  ["deploy/prod/**", "deploy2", false],
+  ["deploy/prod/**", "other/deploy", false],
+  ["deploy/*/run", "deploy/x", true],
+  ["deploy/**/run", "deploy/x/y", true],
+  ["*/prod/run", "anything", true],
+  ["*.sh", "folder", false],
+  ["**/*.sh", "folder", false],
+  ["**/deploy/run", "a/b/deploy", true],
+  ["**/deploy/run", "a/b/other", false],
+  ["**/a/**/b", "x/a/y", true],
+])("a link in some place stands above %s: %s, %s", (glob, link, expected) => {
+  expect(linkGlobs(["elsewhere", glob])(link)).toBe(expected)
+})
+
+test.each([
   ["\\*", "*", true],
   ["\\*", "a", false],
   ["\\?\\[\\]\\{\\}\\!", "?[]{}!", true],
@@ -101,6 +120,28 @@ test.each([
   ["**", "anything/at/all", true],
   ["a\\*", "a*", true],
   ["a\\*", "ab", false],
+  ["docs/λόγος*", "docs/λόγος.md", true],
+  ["docs/λόγος*", "DOCS/ΛΌΓΟΣ.MD", true],
+  ["κοσ*", "κοσμος", true],
+  ["κος", "κοσ", true],
+  ["stra?e/*", "straße/x", true],
+  ["stra?e/*", "STRAßE/X", true],
+  ["stra?e/*", "strasse/x", false],
+  ["stra??e/*", "straße/x", true],
+  ["?stanbul", "İstanbul", true],
+  ["?stanbul", "İSTANBUL", true],
+  ["?", "ŉ", true],
+  ["foo?", "foo.", true],
+  ["foo?", "FOO.", true],
+  ["foo?", "foo", false],
+  ["v1?", "v1 ", true],
+  ["v1", "v1 .", true],
+  ["a?b", "a\u00adb", true],
+  ["a?b/x", "A\u00adB./X", true],
+  ["a?b", "ab", false],
+  ["café", "cafe\u200d\u0301", true],
+  ["caf?", "cafe\u0301", true],
+  ["cafe?", "cafe\u0301", true],
 ])("paths: %s on %s", (glob, path, expected) => {
   expect(globProblem(glob, "paths")).toBeUndefined()
   expect(pathGlob(glob)(path)).toBe(expected)

@@ -107,7 +107,7 @@ describe("a proposal", () => {
   })
 
   test("of other keys tells how to add them, and names nobody", () => {
-    const key: ProvenSigner = { scheme: "ssh", fingerprints: ["SHA256:abc"], principals: ["bob"] }
+    const key: ProvenSigner = { scheme: "ssh", fingerprints: ["SHA256:abc"], principals: ["bob"], lines: [] }
     const text = proposePolicy([seen(keyless("alice@example.com")), seen(key)], ["main"])
     expect(text).toContain("  # SHA256:abc, 3 commits since 2026-02-03: to accept this SSH key")
     expect(proposePolicy([seen(key)], ["main"])).toBeUndefined()

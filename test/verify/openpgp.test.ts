@@ -4,9 +4,11 @@
  * @module
  */
 
+import { createHash } from "node:crypto"
 import fc from "fast-check"
 import * as openpgp from "openpgp"
 import { describe, expect, test } from "vitest"
+import { readOpenPgpKeys } from "../../src/formats/openpgp-public-keys.ts"
 import { createKeyVerifier } from "../../src/verify/other-schemes.ts"
 import {
   armorPgp,
@@ -527,13 +529,59 @@ describe("keys", () => {
     ["no key", "nothing", "no armored OpenPGP public key"],
     ["a secret key", ED.replaceAll("PUBLIC", "PRIVATE"), "secret key"],
     ["a damaged key", ED.replace(/\n[A-Za-z0-9+/]{10}/, "\n!!!!!!!!!!"), "damaged"],
-    ["a secret key with another label", armorPgp("PUBLIC KEY BLOCK", packet(5, ed.body)), "cannot be read"],
+    ["a secret key with another label", armorPgp("PUBLIC KEY BLOCK", packet(5, ed.body)), "secret key"],
     ["only a signature", armorPgp("PUBLIC KEY BLOCK", signaturePacket(ed, PAYLOAD)), "cannot be read"],
   ])("what is no public key is the policy's fault: %s", async (_, keys, message) => {
     await expect(verdictOf(signed(ed), keys)).rejects.toMatchObject({
       code: "ERR_POLICY",
       message: expect.stringContaining(message),
     })
+  })
+})
+
+describe("a key that cannot be read", () => {
+  const bodyOf = (algorithm: number, fields: Uint8Array): Buffer =>
+    Buffer.concat([Buffer.of(4), ed.body.subarray(1, 5), Buffer.of(algorithm), fields])
+  const of = (body: Buffer): PgpSigner => {
+    const length = Buffer.of(0x99, body.length >> 8, body.length & 0xff)
+    const fingerprint = createHash("sha1").update(length).update(body).digest("hex").toUpperCase()
+    return { ...ed, body, fingerprint }
+  }
+  const blocks = (...keys: PgpSigner[]): string =>
+    armorPgp("PUBLIC KEY BLOCK", Buffer.concat(keys.flatMap((key) => [packet(6, key.body), userId(key, NAME)])))
+
+  test.each([
+    ["an unknown algorithm", of(bodyOf(99, Buffer.alloc(32, 7))), "it is of the unknown algorithm 99"],
+    ["an unknown curve", of(bodyOf(22, Buffer.of(3, 1, 2, 3, 0, 7, 0x40))), "it is on an unknown curve"],
+    ["numbers that are cut short", of(bodyOf(1, Buffer.of(8, 0, 0xff))), "it cannot be read"],
+  ])("%s: it may not sign, and the others may", async (_, bad, reason) => {
+    for (const keys of [blocks(bad, ed), blocks(ed, bad), [blocks(bad), ED]]) {
+      expect(await verdictOf(signed(ed), keys)).toBe("signed")
+      expect(await verdictOf(signed(other), keys)).toMatch(/^ERR_KEY_UNKNOWN/)
+      expect(await verdictOf(signed(bad), keys)).toBe(
+        `ERR_SIGNATURE: OpenPGP key ${bad.fingerprint} must not sign: ${reason}`,
+      )
+    }
+  })
+
+  test("the policy calls unknown what the package does not know", () => {
+    const unknownBy = (body: Buffer): boolean => {
+      const [key] = readOpenPgpKeys(armorPgp("PUBLIC KEY BLOCK", packet(6, body)), "ERR_POLICY", "x")
+      return key?.unknown !== undefined
+    }
+    const unknownToPackage = async (body: Buffer): Promise<boolean> => {
+      const error: unknown = await new openpgp.PublicKeyPacket().read(body).catch((thrown: unknown) => thrown)
+      return /unknown (?:public key|curve)/i.test(`${error}`)
+    }
+    const bodies = Array.from({ length: 256 }, (_, algorithm) => bodyOf(algorithm, ed.body.subarray(6)))
+    const curves = ["2a8648ce3d030107", "2b81040022", "2b81040023", "2b8104000a", "2b2403030208010107"]
+    curves.push("2b240303020801010b", "2b240303020801010d", "2b06010401da470f01", "2b060104019755010501", "2b01")
+    for (const curve of curves) {
+      bodies.push(bodyOf(18, Buffer.concat([Buffer.of(curve.length / 2), Buffer.from(curve, "hex")])))
+    }
+    return Promise.all(
+      bodies.map(async (body) => expect(unknownBy(body), body.toString("hex")).toBe(await unknownToPackage(body))),
+    )
   })
 })
 

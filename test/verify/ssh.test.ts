@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto"
 import fc from "fast-check"
 import { afterAll, describe, expect, test } from "vitest"
 import { joinSignedObject } from "../../src/formats/git-object.ts"
@@ -285,7 +286,9 @@ describe("signatures", () => {
 
   test("what is proven", async () => {
     const { signer, claimed } = await verifier(AUTHORITY).verify(PAYLOAD, Buffer.from(certified()))
-    expect(signer).toMatchObject({ scheme: "ssh", principals: ["a@example.com"] })
+    const file = createHash("sha256").update(AUTHORITY).digest("hex")
+    const lines = [{ file, line: 1, principals: ["a@example.com"] }]
+    expect(signer).toMatchObject({ scheme: "ssh", principals: ["a@example.com"], lines })
     expect(signer?.fingerprints).toHaveLength(2)
     expect(claimed?.fingerprint).toBe(signer?.fingerprints[0])
   })
@@ -304,7 +307,24 @@ describe("signatures", () => {
       ssh: sources.map((allowedSigners, index) => ({ allowedSigners, source: `${index}` })),
     })
     const { signer } = await many.verify(PAYLOAD, Buffer.from(signed(ed)))
-    expect(signer).toMatchObject({ principals: ["b@example.com", "a@example.com"] })
+    const lines = [
+      { line: 1, principals: ["b@example.com"] },
+      { line: 1, principals: ["a@example.com"] },
+    ]
+    expect(signer).toMatchObject({ principals: ["b@example.com", "a@example.com"], lines })
+  })
+
+  test("which lines of a file accept the key", async () => {
+    const text = allow(
+      `a@example.com namespaces="file" ${ed.line}`,
+      `a@example.com,b@example.com valid-before="20240101Z" ${ed.line}`,
+      `b@example.com ${ed.line}`,
+      `a@* ${other.line}`,
+      `*@example.com ${ed.line}`,
+    )
+    const { signer } = await verifier(text).verify(PAYLOAD, Buffer.from(signed(ed)))
+    // The first line that is valid then names the principals, as for git; that line is for files
+    expect(signer).toMatchObject({ principals: ["a@example.com"], lines: [{ line: 5, principals: ["a@example.com"] }] })
   })
 
   test("who is not meant is no principal", async () => {
