@@ -102,7 +102,7 @@ export async function converse(
  *
  * @throws whatever else stops the login; everybody who waits for it hears of it
  */
-async function logIn(channel: AgentChannel, { identityToken }: AgentTools): Promise<GitsignError | undefined> {
+async function logIn(channel: AgentChannel, { config, identityToken }: AgentTools): Promise<GitsignError | undefined> {
   try {
     channel.send({ type: "token", identityToken: await identityToken() })
     return undefined
@@ -111,6 +111,8 @@ async function logIn(channel: AgentChannel, { identityToken }: AgentTools): Prom
     const outcome = code === "ERR_NO_TOKEN" ? "elsewhere" : "failed"
     channel.send({ type: "no_token", outcome, code, message })
     if (outcome === "elsewhere" && isGitsignError(error)) {
+      // Nobody is asked to log in where another way is configured: its own hint is the one that helps.
+      if (!/^(|interactive|device)$/.test(config.tokenProvider ?? "")) return error
       const hint =
         "log in from a terminal with: gitsign agent warm; then run the command again, in a rebase: git rebase --continue"
       return new GitsignError("ERR_NO_TOKEN", error.message, { cause: error, hint })

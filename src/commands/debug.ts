@@ -7,7 +7,7 @@
 import { Command } from "commander"
 import { isGitsignError } from "../errors.ts"
 import { jsonText } from "../formats/printable.ts"
-import { identityOf, issuerOf } from "../services/oidc/token.ts"
+import { identityOf, isExactIdentity, issuerOf } from "../services/oidc/token.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -50,6 +50,7 @@ async function debugToken(io: CommandIo, messages: Messages, { raw }: { raw?: bo
           schemaVersion: 1,
           tokenProvider: provider,
           identity: identityOf(claims),
+          exact: isExactIdentity(claims),
           issuer: issuerOf(claims),
           expires: claims.expiresAt.toISOString().replace(".000Z", "Z"),
           problem: isGitsignError(problem) ? { code: problem.code, message: problem.message } : null,

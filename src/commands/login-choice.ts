@@ -27,10 +27,13 @@ export type LoginWay = "browser" | "device" | "paste" | "nobody"
 export function loginWay({ env, platform, wanted, hasTerminal, hasOpener }: LoginSurroundings): LoginWay {
   if (wanted === "device") return hasTerminal ? "device" : "nobody"
   if (hasOpener) return "browser"
-  if (hasDisplay(env, platform) && !isRemote(env) && (hasTerminal || !env.CI)) return "browser"
+  if (hasDisplay(env, platform) && !isRemote(env) && (hasTerminal || !isCi(env))) return "browser"
   if (!hasTerminal) return "nobody"
   return wanted === "interactive" ? "paste" : "device"
 }
+
+/** Whether this is a job of a CI system, as they all say it; people set the variable to false. */
+const isCi = ({ CI }: NodeJS.ProcessEnv): boolean => Boolean(CI) && !/^(0|false|no|off)$/i.test(CI ?? "")
 
 /** Whether this is a session over SSH: its display, if it has one, is far away. */
 const isRemote = (env: NodeJS.ProcessEnv): boolean => Boolean(env.SSH_CONNECTION || env.SSH_TTY)

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { type Config, URL_PLACEHOLDER } from "../config.ts"
 import { GitsignError, messageOf } from "../errors.ts"
@@ -136,10 +135,12 @@ async function withDevice(
 async function withBrowser(openid: OpenidOptions, tools: LoginTools, way: string): Promise<LoggedIn> {
   const { config, io, person } = tools
   const { urlOpener } = config
-  const { browserToken, openDefaultBrowser } = await import("../services/oidc/browser.ts")
+  const { browserToken } = await import("../services/oidc/browser.ts")
+  const { openDefaultBrowser, openWithCommand } = await import("../services/oidc/opener.ts")
   const { openTerminalInput } = await import("./ask-terminal.ts")
   const input = person.isThere ? openTerminalInput() : undefined
-  const opener = urlOpener === undefined ? openDefaultBrowser : (address: string) => openWith(urlOpener, address)
+  const opener =
+    urlOpener === undefined ? openDefaultBrowser : (address: string) => openWithCommand(commandFor(urlOpener, address))
   try {
     return await browserToken({
       ...openid,
@@ -151,10 +152,12 @@ async function withBrowser(openid: OpenidOptions, tools: LoginTools, way: string
         const what = opening ? "log in at this address, if no browser opens" : "log in at this address"
         person.show(`gitsign: ${what}:\n  ${address}\n`)
       },
-      openFailed: (cause) =>
+      openFailed: (cause) => {
+        if (!person.isThere) throw noBrowser(cause, urlOpener !== undefined)
         person.show(
           `gitsign: no browser could be opened (${printable(messageOf(cause))}); log in at the address above\n`,
-        ),
+        )
+      },
       readPaste:
         input &&
         ((prompt, signal) => {
@@ -162,7 +165,6 @@ async function withBrowser(openid: OpenidOptions, tools: LoginTools, way: string
           person.show(prompt)
           return input.line(PASTE_MS, signal)
         }),
-      unattended: person.isAway,
       // Whoever is refused is not asked first.
       publication: (claims: IdentityTokenClaims) => {
         checkMatch(claims, config)
@@ -203,6 +205,14 @@ function nobody(wanted: "auto" | "interactive" | "device"): GitsignError {
   return new GitsignError("ERR_NO_TOKEN", "there is no identity token, and no terminal to ask for a login", { hint })
 }
 
+/** The error where nobody sees the address that no program opens: waiting for a login would be waiting for nobody. */
+function noBrowser(cause: unknown, hasOpener: boolean): GitsignError {
+  const mend = hasOpener ? "check gitsign.urlOpener" : "name a program that opens a browser in gitsign.urlOpener"
+  const message = `no browser could be opened for the login, and there is no terminal: ${messageOf(cause)}`
+  const hint = `${mend}, run it in a terminal, or set SIGSTORE_ID_TOKEN`
+  return new GitsignError("ERR_NO_TOKEN", message, { cause, hint })
+}
+
 function readSecret(file: string): string {
   try {
     return readFileSync(file, "utf8").trim()
@@ -213,15 +223,6 @@ function readSecret(file: string): string {
   }
 }
 
-/** Runs the configured command with the address in its place; no shell sees it. */
-function openWith(command: readonly string[], loginUrl: string): Promise<void> {
-  const [program = "", ...args] = command.map((word) => word.replaceAll(URL_PLACEHOLDER, () => loginUrl))
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { detached: true, stdio: "ignore", windowsHide: true })
-    child.on("error", reject)
-    child.on("spawn", () => {
-      child.unref()
-      resolve()
-    })
-  })
-}
+/** The configured command with the address in its place. */
+const commandFor = (opener: readonly string[], loginUrl: string): readonly string[] =>
+  opener.map((word) => word.replaceAll(URL_PLACEHOLDER, () => loginUrl))

@@ -5,11 +5,11 @@
  */
 
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { homedir } from "node:os"
 import { dirname, join } from "node:path"
 import type { Config } from "../config.ts"
 import { GitsignError } from "../errors.ts"
 import { printable } from "../formats/printable.ts"
+import { homeDirectory } from "../services/home-directory.ts"
 import type { Publication } from "../services/oidc/provider.ts"
 import { describeIdentity, type IdentityTokenClaims, identityOf, issuerOf } from "../services/oidc/token.ts"
 import { type CommandIo, reasonOf } from "./io.ts"
@@ -29,13 +29,14 @@ interface Agreed {
   readonly log: string
 }
 
-/** The file that agreements are kept in (XDG Base Directory Specification: state). */
-function consentFile(env: NodeJS.ProcessEnv): string {
+/** The file that agreements are kept in (XDG Base Directory Specification: state); undefined where there is no place for it. */
+function consentFile(env: NodeJS.ProcessEnv): string | undefined {
   const { XDG_STATE_HOME, LOCALAPPDATA } = env
   // The specification has relative paths ignored.
   if (XDG_STATE_HOME?.startsWith("/")) return join(XDG_STATE_HOME, "gitsign", "published-identities.json")
   if (process.platform === "win32" && LOCALAPPDATA) return join(LOCALAPPDATA, "gitsign", "published-identities.json")
-  return join(env.HOME || homedir(), ".local", "state", "gitsign", "published-identities.json")
+  const home = homeDirectory(env)
+  return home === undefined ? undefined : join(home, ".local", "state", "gitsign", "published-identities.json")
 }
 
 const logOf = (config: Config): string => new URL(config.rekor).host
@@ -99,6 +100,10 @@ export function rememberConsent(claims: IdentityTokenClaims, config: Config, io:
   const agreed: Agreed = { identity: identityOf(claims), issuer: issuerOf(claims), log: logOf(config) }
   const others = readAgreed(io).filter((one) => !isSame(one, agreed))
   const file = consentFile(io.env)
+  if (file === undefined) {
+    person.tell("your answer cannot be kept: there is no home directory (HOME); you will be asked again")
+    return
+  }
   const fresh = `${file}.${process.pid}`
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
@@ -106,7 +111,11 @@ export function rememberConsent(claims: IdentityTokenClaims, config: Config, io:
     writeFileSync(fresh, `${text}\n`, { mode: 0o600, flag: "wx" })
     renameSync(fresh, file)
   } catch (cause) {
-    rmSync(fresh, { force: true })
+    try {
+      rmSync(fresh, { force: true })
+    } catch {
+      // What keeps it from being written can keep it from being removed.
+    }
     person.tell(`your answer cannot be kept in ${file}: ${reasonOf(cause)}; you will be asked again`)
   }
 }
@@ -116,7 +125,8 @@ const isSame = (a: Agreed, b: Agreed): boolean => a.identity === b.identity && a
 /** What has been agreed to; nothing where the file cannot be read or is none of ours: then it is asked again. */
 function readAgreed({ env }: CommandIo): readonly Agreed[] {
   try {
-    const bytes = readFileSync(consentFile(env))
+    const file = consentFile(env)
+    const bytes = file === undefined ? Buffer.alloc(0) : readFileSync(file)
     if (bytes.length > MAX_BYTES) return []
     const value: unknown = JSON.parse(bytes.toString("utf8"))
     const list = isRecord(value) && Array.isArray(value.identities) ? value.identities : []

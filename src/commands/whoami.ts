@@ -9,7 +9,7 @@ import type { Config } from "../config.ts"
 import { GitsignError } from "../errors.ts"
 import { jsonText, printable, shellQuote } from "../formats/printable.ts"
 import { surveyProviders, tokenSource } from "../services/oidc/ambient.ts"
-import { identityOf, issuerName, issuerOf } from "../services/oidc/token.ts"
+import { identityOf, isExactIdentity, issuerName, issuerOf } from "../services/oidc/token.ts"
 import { agentAddressOf } from "./agent-client.ts"
 import { askAgent } from "./agent-request.ts"
 import { duration } from "./agent-view.ts"
@@ -32,6 +32,8 @@ interface WhoamiOptions {
 /** As whom, and how that is known. */
 interface Found {
   readonly identity: string
+  /** Whether the certificate is known to name this identity. */
+  readonly exact: boolean
   readonly issuer: string
   /** `token`: one that is at hand or can be had without a person; else where a login is kept; `login`: one that was made now. */
   readonly source: "token" | "agent" | "keyring" | "login"
@@ -62,7 +64,7 @@ async function whoami(io: CommandIo, messages: Messages, options: WhoamiOptions)
   try {
     if (options.format === "text" && providers !== undefined) io.stdout(waysText(providers))
     const found = await find(config, io, person, options)
-    io.stdout(options.format === "json" ? jsonText(documentOf(found, providers)) : textOf(found))
+    io.stdout(options.format === "json" ? jsonText(documentOf(found, providers)) : textOf(found, config))
   } finally {
     person.close()
   }
@@ -92,6 +94,7 @@ async function find(config: Config, io: CommandIo, person: Person, { login }: Wh
   const { claims, provider } = await obtainToken({ config: looking, io, person })
   return {
     identity: identityOf(claims),
+    exact: isExactIdentity(claims),
     issuer: issuerOf(claims),
     source: provider === "interactive" || provider === "device" ? "login" : "token",
     tokenProvider: provider,
@@ -115,12 +118,12 @@ async function findKept(config: Config, io: CommandIo, tokenProvider: string): P
     const [longest] = usable.sort((a, b) => b.expires - a.expires)
     if (longest === undefined) return undefined
     const { identity, issuer, expires } = longest
-    return { identity, issuer, source: "agent", tokenProvider, expires }
+    return { identity, exact: true, issuer, source: "agent", tokenProvider, expires }
   }
   if (config.credentialCacheMode !== "system") return undefined
   const { findInKeyring } = await import("./kept-login.ts")
   const kept = await findInKeyring(config, io)
-  return kept === undefined ? undefined : { ...kept, source: "keyring", tokenProvider }
+  return kept === undefined ? undefined : { ...kept, exact: true, source: "keyring", tokenProvider }
 }
 
 const surroundingsOf = (config: Config, { env }: CommandIo) => ({
@@ -172,14 +175,14 @@ function waysText(ways: readonly Way[]): string {
   return `${ways.map((way) => `${mark(way)}  ${way.provider.padEnd(width)}  ${printable(way.because)}\n`).join("")}\n`
 }
 
-const flagsOf = ({ identity, issuer }: Found): readonly string[] => [
-  `--certificate-identity=${identity}`,
-  `--certificate-oidc-issuer=${issuer}`,
-]
+/** None where they would be a guess: a flag that is wrong refuses what is right. */
+const flagsOf = ({ identity, exact, issuer }: Found): readonly string[] =>
+  exact ? [`--certificate-identity=${identity}`, `--certificate-oidc-issuer=${issuer}`] : []
 
 const documentOf = (found: Found, providers: readonly Way[] | undefined): unknown => ({
   schemaVersion: SCHEMA_VERSION,
   identity: found.identity,
+  exact: found.exact,
   issuer: found.issuer,
   source: found.source,
   tokenProvider: found.tokenProvider,
@@ -195,16 +198,21 @@ const SOURCES: Readonly<Record<Found["source"], string>> = {
   login: "a login just now, which is not kept",
 }
 
-function textOf(found: Found): string {
-  const { identity, issuer, source, tokenProvider, expires } = found
+function textOf(found: Found, { fulcio }: Config): string {
+  const { identity, exact, issuer, source, tokenProvider, expires } = found
   const left = duration(expires - Date.now() / 1000)
   const how = source === "token" ? `${SOURCES.token} (${tokenProvider})` : SOURCES[source]
+  const verify = exact
+    ? `gitsign verify ${flagsOf(found).map(shellQuote).join(" ")}`
+    : "sign once, and see whom the certificate names: git log -1 --format=%GS"
   return [
     `${printable(identity)} (${printable(issuerName(issuer))})`,
-    `identity  ${printable(identity)}`,
+    exact
+      ? `identity  ${printable(identity)}`
+      : `identity  depends on how ${new URL(fulcio).host} is configured for this issuer`,
     `issuer    ${printable(issuer)}`,
     `from      ${how}, ${left} left`,
-    `verify    gitsign verify ${flagsOf(found).map(shellQuote).join(" ")}`,
+    `verify    ${verify}`,
     "",
   ].join("\n")
 }

@@ -16,6 +16,7 @@ test.each<[string, Partial<LoginSurroundings>, string]>([
   ["a terminal on a desktop", { hasTerminal: true, env: X11 }, "browser"],
   ["a desktop without a terminal, as editors have it", { env: { WAYLAND_DISPLAY: "wayland-0" } }, "browser"],
   ["a desktop in CI", { env: { ...X11, CI: "true" } }, "nobody"],
+  ["a desktop that says that it is no CI", { env: { ...X11, CI: "false" } }, "browser"],
   ["a Mac without a terminal", { platform: "darwin" }, "browser"],
   ["a Mac over SSH", { platform: "darwin", env: SSH, hasTerminal: true }, "device"],
   ["Windows behind WSL", { env: { WSL_DISTRO_NAME: "Debian" }, hasTerminal: true }, "browser"],

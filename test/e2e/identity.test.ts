@@ -46,6 +46,7 @@ describe("whoami", () => {
     const document = whoami()
     expect(document).toMatchObject({
       identity: EMAIL,
+      exact: true,
       issuer: services.issuer,
       source: "token",
       tokenProvider: "envvar",
@@ -56,6 +57,24 @@ describe("whoami", () => {
     expect(workspace.gitsign(repository, "verify", ...flags, "HEAD").status).toBe(0)
     expect(workspace.gitsign(workspace.root, "whoami").stdout).toContain(`verify    gitsign verify ${flags.join(" ")}`)
   }, 60_000)
+
+  test.skipIf(process.env.GITSIGN_E2E_FULCIO_URL !== undefined)(
+    "a job of an issuer that is not known: no flags that are a guess",
+    () => {
+      workspace.env.SIGSTORE_ID_TOKEN = services.sandbox("token", "--github", "acme/app").trim()
+      const document = whoami()
+      expect(document).toMatchObject({ exact: false, issuer: services.issuer, verifyFlags: [] })
+      const { stdout } = workspace.gitsign(workspace.root, "whoami")
+      expect(stdout).not.toContain("--certificate")
+      expect(stdout).toContain("git log -1 --format=%GS")
+      const repository = workspace.repository("r")
+      workspace.commit(repository, "a", "1")
+      expect(workspace.git(repository, "log", "-1", "--format=%GS")).toMatch(
+        /^https:\/\/github\.com\/acme\/app\/.* \(http:/,
+      )
+    },
+    60_000,
+  )
 
   test("nobody: says so, and how to log in", () => {
     const ran = workspace.gitsign(workspace.root, "whoami")
@@ -117,6 +136,19 @@ describe.skipIf(process.env.GITSIGN_E2E_FULCIO_URL !== undefined)("login and log
     expect(workspace.gitsign(workspace.root, "logout").stdout).toBe("logged out: 1 in the agent\n")
     expect(workspace.gitsign(workspace.root, "whoami").status).toBe(3)
     expect(workspace.gitsign(workspace.root, "logout").stdout).toBe("nobody was logged in\n")
+  }, 60_000)
+
+  test("with the agent, a way that is configured and has no token says what it needs, and of no login", () => {
+    withAgent(workspace)
+    workspace.env.GITSIGN_TOKEN_PROVIDER = "filesystem"
+    workspace.env.GITSIGN_TOKEN_FILE = join(workspace.root, "absent")
+    const ran = workspace.gitsign(workspace.root, "login")
+    expect(ran.status).toBe(3)
+    expect(ran.stderr).toMatch(
+      /there is no token in .*absent, and gitsign\.tokenProvider is filesystem \[ERR_NO_TOKEN\]/,
+    )
+    expect(ran.stderr).toContain("or unset gitsign.tokenProvider")
+    expect(ran.stderr).not.toContain("gitsign agent warm")
   }, 60_000)
 
   test("the mode alone switches the agent on, and off", () => {

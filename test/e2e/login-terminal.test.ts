@@ -6,7 +6,7 @@
 
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { EMAIL, type Services, startServices, statusOf, Workspace } from "./harness.ts"
@@ -86,6 +86,51 @@ describe.skipIf(!isHere)("nobody to ask", () => {
     expect(hasCommit()).toBe(false)
   }, 60_000)
 
+  test.each([
+    [
+      "that cannot be started",
+      "/no/such/browser {{.URL}}",
+      "the command of gitsign.urlOpener cannot be started (ENOENT)",
+    ],
+    ["that gives up", "false {{.URL}}", "the command of gitsign.urlOpener ended with 1"],
+    ["of the system that gives up", "", "the program that opens browsers ended with "],
+  ])(
+    "an opener %s: refused at once, with the ways out",
+    async (_, opener, why) => {
+      // Elsewhere, a browser would open.
+      if (opener === "" && process.platform !== "linux") return
+      const log = join(workspace.root, "log")
+      const env = { GITSIGN_LOG: log, ...(opener === "" ? { DISPLAY: ":77" } : { GITSIGN_URL_OPENER: opener }) }
+      const started = performance.now()
+      const ran = await workspace.runAsync(repository, "git", COMMIT.slice(1), { env, detached: true })
+      expect(performance.now() - started).toBeLessThan(10_000)
+      expect(ran.status).toBe(128)
+      const text = readFileSync(log, "utf8")
+      expect(text).toContain(`no browser could be opened for the login, and there is no terminal: ${why}`)
+      expect(text).toMatch(/\[ERR_NO_TOKEN\]\n.*hint: .*gitsign\.urlOpener, .*SIGSTORE_ID_TOKEN/)
+      expect(hasCommit()).toBe(false)
+    },
+    60_000,
+  )
+
+  test.each([
+    ["is done at once, before the browser comes", `(sleep 1; LOGIN "$1") >/dev/null 2>&1 &`],
+    ["fails long after it was started", `sleep 4; LOGIN "$1"; exit 1`],
+    ["fails when the login is done", `LOGIN "$1"; exit 1`],
+  ])(
+    "an opener that %s serves",
+    async (_, script) => {
+      const opener = join(workspace.root, "opener")
+      const login = person("browser.mjs", "continue", EMAIL).map((word) => `'${word}'`)
+      writeFileSync(opener, `#!/bin/sh\n${script.replace("LOGIN", login.join(" "))}\n`, { mode: 0o755 })
+      const env = { GITSIGN_URL_OPENER: `${opener} {{.URL}}` }
+      const ran = await workspace.runAsync(repository, "git", COMMIT.slice(1), { env, detached: true })
+      expect(ran.status, ran.stderr).toBe(0)
+      expect(statusOf(workspace, repository).signer).toContain(EMAIL)
+    },
+    60_000,
+  )
+
   test("a login with a code needs a terminal to show it", async () => {
     const log = join(workspace.root, "log")
     const env = { GITSIGN_LOG: log, GITSIGN_TOKEN_PROVIDER: "device" }
@@ -144,6 +189,21 @@ describe.skipIf(!isHere)("a terminal without a display", () => {
     expect(workspace.git(repository, "rev-list", "--count", "HEAD")).toBe("2")
   }, 90_000)
 
+  test.each(["HOME", "XDG_STATE_HOME"])(
+    "an answer that cannot be kept is told, and holds: %s is a file",
+    async (name) => {
+      delete workspace.env.GITSIGN_PUBLISH_CONSENT
+      const file = join(workspace.root, "file")
+      writeFileSync(file, "")
+      const steps = [approve("continue"), { after: "publish this identity? [y/N] ", send: "y\r" }]
+      const ended = await atTerminal([workspace.program, "login"], steps, { [name]: file })
+      expect(ended.status, ended.shown).toBe(0)
+      expect(ended.shown).toContain("your answer cannot be kept")
+      expect(ended.shown).toContain(`logged in: ${EMAIL}`)
+    },
+    60_000,
+  )
+
   test("Ctrl-C ends the login, and leaves the terminal and the repository as they were", async () => {
     const ended = await atTerminal(
       ["sh", "-c", `${COMMIT.map((word) => `'${word}'`).join(" ")}; stty -a | grep -o -- '-*echo ' | head -1`],
@@ -185,10 +245,17 @@ describe.skipIf(!isHere)("an address to open elsewhere", () => {
     expect(hasCommit()).toBe(false)
   }, 60_000)
 
-  test("a browser that cannot be opened is no dead end", async () => {
-    const ended = await atTerminal(COMMIT, [paste], { GITSIGN_URL_OPENER: "/no/such/browser {{.URL}}" })
-    expect(ended.status, ended.shown).toBe(0)
-    expect(ended.shown).toContain("no browser could be opened (spawn /no/such/browser ENOENT)")
-    expect(ended.shown.match(/\/auth\?/g)).toHaveLength(1)
-  }, 60_000)
+  test.each([
+    ["/no/such/browser {{.URL}}", "the command of gitsign.urlOpener cannot be started (ENOENT)"],
+    ["false {{.URL}}", "the command of gitsign.urlOpener ended with 1"],
+  ])(
+    "a browser that cannot be opened is no dead end: %s",
+    async (opener, why) => {
+      const ended = await atTerminal(COMMIT, [paste], { GITSIGN_URL_OPENER: opener })
+      expect(ended.status, ended.shown).toBe(0)
+      expect(ended.shown.replace(/\r\n/g, "\n")).toContain(`no browser could be opened (${why})`)
+      expect(ended.shown.match(/\/auth\?/g)).toHaveLength(1)
+    },
+    60_000,
+  )
 })

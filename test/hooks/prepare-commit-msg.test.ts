@@ -104,7 +104,7 @@ describe.skipIf(process.env.GITSIGN_E2E_FULCIO_URL !== undefined)("a commit with
   test("does not wait for a login that nobody answers, nor does whoever reads its output", async () => {
     writesWhen("true")
     // The browser of the hook hangs; the commit is not signed and needs none.
-    const env = { GITSIGN_URL_OPENER: "sleep 30 {{.URL}}" }
+    const env = { GITSIGN_URL_OPENER: 'sh -c "exec sleep 30" {{.URL}}' }
     const begun = Date.now()
     const ran = await commit(env, "--no-gpg-sign")
     expect(ran.status, ran.stderr).toBe(0)

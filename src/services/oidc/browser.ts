@@ -34,12 +34,10 @@ export interface BrowserOptions extends OpenidOptions {
   readonly openBrowser: ((loginUrl: string) => Promise<void>) | undefined
   /** Shows the address. `opening` is false when the person has to open it. */
   readonly notify: (loginUrl: string, opening: boolean) => void
-  /** Told why the address could not be opened, so that the person has to. */
+  /** Told why the address could not be opened, so that the person has to. What it throws ends the login. */
   readonly openFailed?: ((cause: unknown) => void) | undefined
   /** Reads what the person pastes at the terminal; undefined where there is none. Resolves undefined at the end of input. */
   readonly readPaste?: ((prompt: string, signal: AbortSignal) => Promise<string | undefined>) | undefined
-  /** Whether nobody sees the address, so that a browser which cannot be opened ends the login. */
-  readonly unattended?: boolean | undefined
   /** What becomes public with these claims. What it throws ends the login, and the page shows it. */
   readonly publication: (claims: IdentityTokenClaims) => Publication
 }
@@ -54,7 +52,7 @@ export const OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
  *
  * @throws ERR_OIDC when the issuer refuses, answers something wrong, or nobody logs in in time
  * @throws ERR_CONSENT when the person says no to the publication, or nothing in time
- * @throws ERR_NO_TOKEN when no browser could be opened and nobody sees the address, or a code cannot be pasted anywhere
+ * @throws ERR_NO_TOKEN when a code cannot be pasted anywhere; whatever `openFailed` throws
  * @throws ERR_CANCELLED when the signal says so; ERR_NETWORK when the issuer does not answer; ERR_CONFIG for a bad address
  */
 export const browserToken = (options: BrowserOptions): Promise<LoggedIn> =>
@@ -153,10 +151,10 @@ async function showAndOpen(
   }
   // An opener can fail after it has worked: nobody wants to hear of it then.
   if (signal.aborted) return true
-  if (options.unattended) {
-    deadline.end(new GitsignError("ERR_NO_TOKEN", "no browser could be opened for the login", { cause }))
-  } else if (openBrowser !== undefined) {
-    options.openFailed?.(cause)
+  try {
+    if (openBrowser !== undefined) options.openFailed?.(cause)
+  } catch (error) {
+    deadline.end(error)
   }
   return false
 }
@@ -230,25 +228,4 @@ async function agree(
   const answer = callback.ask((action) => questionPage(publication, action))
   if (await orAborted(answer, deadline.signal)) return true
   throw new GitsignError("ERR_CONSENT", "the publication was not agreed to")
-}
-
-/** How long a program that opens browsers is watched; one that runs longer has become, or waits for, the browser itself. */
-const OPENER_WATCH_MS = 3000
-
-/**
- * Opens an address with the platform's own browser. Resolves when that seems to have worked, three seconds later at the latest.
- *
- * @throws whatever the platform says when nothing could be started, or when what was started gave up at once
- */
-export async function openDefaultBrowser(loginUrl: string): Promise<void> {
-  const { default: open } = await import("open")
-  const opener = await open(loginUrl)
-  await new Promise<void>((resolve, reject) => {
-    const ended = (code: number | null): void =>
-      code === 0 ? resolve() : reject(new Error(`the program that opens browsers ended with ${code ?? "a signal"}`))
-    opener.once("error", reject)
-    opener.once("exit", ended)
-    if (opener.exitCode !== null) ended(opener.exitCode)
-    setTimeout(resolve, OPENER_WATCH_MS).unref()
-  })
 }

@@ -7,7 +7,7 @@
 
 import { GitsignError } from "../../errors.ts"
 import { JsonReader, parseJson, refusal } from "../answer.ts"
-import type { HttpClient } from "../http.ts"
+import type { HttpClient, HttpResponse } from "../http.ts"
 import type { Environment } from "./provider.ts"
 
 /** What asking Buildkite for a token takes. */
@@ -47,13 +47,15 @@ export async function buildkiteToken({ env, audience, http, signal }: BuildkiteO
     repeatable: true,
     signal,
   })
-  if (response.status === 401 || response.status === 403) throw refusedJob(refusal(response, "ERR_OIDC"))
-  if (response.status !== 200 && response.status !== 201) throw refusal(response, "ERR_OIDC")
+  if (response.status !== 200 && response.status !== 201) throw refused(response)
   const what = `${response.peer} answered with something that is not an identity token`
   return new JsonReader(parseJson(response.body, what, "ERR_OIDC"), what, "ERR_OIDC").string("token")
 }
 
-const refusedJob = (error: GitsignError): GitsignError =>
-  new GitsignError("ERR_OIDC", error.message, {
-    hint: "sign while the job runs: its BUILDKITE_AGENT_ACCESS_TOKEN ends with it",
-  })
+function refused(response: HttpResponse): GitsignError {
+  const hint =
+    response.status === 401 || response.status === 403
+      ? "sign while the job runs: its BUILDKITE_AGENT_ACCESS_TOKEN ends with it"
+      : "try again; if it stays, check BUILDKITE_AGENT_ENDPOINT, and see https://www.buildkitestatus.com"
+  return new GitsignError("ERR_OIDC", refusal(response, "ERR_OIDC").message, { hint })
+}

@@ -6,6 +6,7 @@
  */
 
 import { GitsignError, isGitsignError } from "../../errors.ts"
+import { notAJob } from "./environment.ts"
 import { commandToken } from "./exec.ts"
 import type { Environment } from "./provider.ts"
 
@@ -25,7 +26,7 @@ export interface CircleciOptions {
  * @throws ERR_TOKEN when it prints nothing; ERR_CANCELLED on the signal
  */
 export async function circleciToken({ env, audience, ...options }: CircleciOptions): Promise<string> {
-  if (env.CIRCLECI !== "true") throw new GitsignError("ERR_NO_TOKEN", "this is not a CircleCI job")
+  if (env.CIRCLECI !== "true") throw notAJob("CircleCI", "CIRCLECI")
   const command = ["circleci", "run", "oidc", "get", "--claims", JSON.stringify({ aud: audience })]
   const name = "circleci run oidc get"
   const hint = "see that OpenID Connect is on for the organization, and that the job runs on CircleCI itself"

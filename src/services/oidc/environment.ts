@@ -5,6 +5,7 @@
  * @module
  */
 
+import { GitsignError } from "../../errors.ts"
 import type { Detection, Surroundings } from "./ambient.ts"
 import type { Environment } from "./provider.ts"
 
@@ -32,6 +33,12 @@ export function detectGithubActions({ env }: Surroundings): Detection {
     ? { applies: false, because: "this GitHub Actions job lacks the permission id-token: write" }
     : { applies: false, because: "this is not a GitHub Actions job" }
 }
+
+/** The error for a provider that is asked outside of its jobs; `variable` is what tells them. */
+export const notAJob = (system: string, variable: string): GitsignError =>
+  new GitsignError("ERR_NO_TOKEN", `this is not a ${system} job`, {
+    hint: `run it in a ${system} job, which sets ${variable}; in a container there, pass its environment on`,
+  })
 
 /** Whether this is a GitHub Actions job, whatever it may do. */
 export const isGithubJob = (env: Environment): boolean => env.GITHUB_ACTIONS === "true"

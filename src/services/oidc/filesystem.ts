@@ -5,11 +5,11 @@
  */
 
 import { readFileSync, statSync } from "node:fs"
-import { GitsignError, isGitsignError, messageOf } from "../../errors.ts"
+import { GitsignError, isGitsignError, reasonOf } from "../../errors.ts"
 import type { Detection, Surroundings } from "./ambient.ts"
 
 /** Where Kubernetes set-ups for Sigstore put it. */
-const DEFAULT_TOKEN_FILE = "/var/run/sigstore/cosign/oidc-token"
+export const DEFAULT_TOKEN_FILE = "/var/run/sigstore/cosign/oidc-token"
 
 const MAX_FILE_BYTES = 64 * 1024
 
@@ -26,7 +26,7 @@ export function filesystemToken(path: string = DEFAULT_TOKEN_FILE): string | und
     if (!status.isFile() || status.size > MAX_FILE_BYTES) throw new Error("not a file of at most 64 KiB")
     return readFileSync(path, "utf8").trim() || undefined
   } catch (cause) {
-    throw new GitsignError("ERR_IO", `the identity token file ${path} cannot be read: ${messageOf(cause)}`, { cause })
+    throw new GitsignError("ERR_IO", `the identity token file ${path} cannot be read: ${reasonOf(cause)}`, { cause })
   }
 }
 

@@ -6,8 +6,8 @@
 
 import { GitsignError } from "../../errors.ts"
 import { JsonReader, parseJson, refusal } from "../answer.ts"
-import type { HttpClient } from "../http.ts"
-import { isGithubActions } from "./environment.ts"
+import type { HttpClient, HttpResponse } from "../http.ts"
+import { isGithubActions, isGithubJob } from "./environment.ts"
 import type { Environment } from "./provider.ts"
 
 /** What asking the runner for a token takes. */
@@ -28,7 +28,7 @@ export async function githubActionsToken(options: GithubActionsOptions): Promise
   const requestToken = options.env.ACTIONS_ID_TOKEN_REQUEST_TOKEN?.trim() ?? ""
   // Control characters would end the header early.
   if (!isGithubActions(options.env) || !URL.canParse(requestUrl) || !/^[\x21-\x7e]+$/.test(requestToken)) {
-    throw noPermission()
+    throw noPermission(options.env)
   }
   const url = new URL(requestUrl)
   url.searchParams.set("audience", options.audience)
@@ -37,13 +37,26 @@ export async function githubActionsToken(options: GithubActionsOptions): Promise
     headers: { authorization: `bearer ${requestToken}`, accept: "application/json" },
     signal: options.signal,
   })
-  if (response.status !== 200) throw refusal(response, "ERR_OIDC")
+  if (response.status !== 200) throw refused(response)
   const what = `${response.peer} answered with something that is not an identity token`
   return new JsonReader(parseJson(response.body, what, "ERR_OIDC"), what, "ERR_OIDC").string("value")
 }
 
+const PERMISSIONS = "permissions: { contents: read, id-token: write }"
+
 /** The error for a GitHub Actions job that may not ask, and for what is none. */
-export const noPermission = (): GitsignError =>
+export const noPermission = (env: Environment): GitsignError =>
   new GitsignError("ERR_NO_TOKEN", "this is not a GitHub Actions job that may ask for identity tokens", {
-    hint: "add to the job: permissions: { contents: read, id-token: write }",
+    hint: isGithubJob(env)
+      ? `add to the job: ${PERMISSIONS}; one for a pull request from a fork never may`
+      : `run it in a GitHub Actions job with ${PERMISSIONS}; in a container there, pass its environment on`,
   })
+
+/** No setting of gitsign names the address that was asked: the runner does. */
+function refused(response: HttpResponse): GitsignError {
+  const hint =
+    response.status === 401 || response.status === 403
+      ? `see that the job has ${PERMISSIONS} and still runs, and that no proxy refuses the request`
+      : "try again; if it stays, see the log of the runner and https://www.githubstatus.com"
+  return new GitsignError("ERR_OIDC", refusal(response, "ERR_OIDC").message, { hint })
+}

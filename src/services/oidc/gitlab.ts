@@ -7,7 +7,7 @@
 
 import { GitsignError } from "../../errors.ts"
 import type { Detection, Surroundings } from "./ambient.ts"
-import { environmentToken } from "./environment.ts"
+import { environmentToken, notAJob } from "./environment.ts"
 import type { Environment } from "./provider.ts"
 import { type IdentityTokenClaims, parseIdentityToken } from "./token.ts"
 
@@ -41,7 +41,7 @@ export function detectGitlab({ env, audience }: Surroundings): Detection {
  * @throws ERR_NO_TOKEN when this is no GitLab job, or its .gitlab-ci.yml asks for no such token
  */
 export function gitlabToken({ env, audience }: Surroundings): string {
-  if (env.GITLAB_CI !== "true") throw new GitsignError("ERR_NO_TOKEN", "this is not a GitLab job")
+  if (env.GITLAB_CI !== "true") throw notAJob("GitLab", "GITLAB_CI")
   const token = environmentToken(env) ?? jobToken(env, audience)?.token
   if (token !== undefined) return token
   throw new GitsignError("ERR_NO_TOKEN", `this GitLab job has no identity token for the audience ${audience}`, {

@@ -7,11 +7,11 @@
  */
 
 import { readFileSync, statSync } from "node:fs"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import type { AuthClient } from "google-auth-library"
-import { GitsignError, messageOf } from "../../errors.ts"
+import { GitsignError, reasonOf } from "../../errors.ts"
 import { JsonReader, parseJson } from "../answer.ts"
+import { homeDirectory } from "../home-directory.ts"
 import { loadGoogleAuth, type Transport } from "./google-transport.ts"
 import type { Environment } from "./provider.ts"
 
@@ -40,6 +40,7 @@ export interface KeyFile {
 export function readKeyFile(env: Environment): KeyFile | undefined {
   const named = env.GOOGLE_APPLICATION_CREDENTIALS?.trim()
   const path = named || wellKnownFile(env)
+  if (path === undefined) return undefined
   const name = `the Google credentials file ${path}`
   let bytes: Buffer
   try {
@@ -49,7 +50,7 @@ export function readKeyFile(env: Environment): KeyFile | undefined {
     if (!status.isFile() || status.size > MAX_FILE_BYTES) throw new Error("not a file of at most 64 KiB")
     bytes = readFileSync(path)
   } catch (cause) {
-    throw new GitsignError("ERR_IO", `${name} cannot be read: ${messageOf(cause)}`, { cause })
+    throw new GitsignError("ERR_IO", `${name} cannot be read: ${reasonOf(cause)}`, { cause })
   }
   return keyFile(parsed(bytes, name), name)
 }
@@ -63,13 +64,15 @@ function parsed(bytes: Buffer, name: string): unknown {
   }
 }
 
-function wellKnownFile(env: Environment): string {
-  const directory =
-    env.CLOUDSDK_CONFIG?.trim() ||
-    (process.platform === "win32" && env.APPDATA
-      ? join(env.APPDATA, "gcloud")
-      : join(env.HOME || homedir(), ".config", "gcloud"))
-  return join(directory, "application_default_credentials.json")
+function wellKnownFile(env: Environment): string | undefined {
+  const directory = env.CLOUDSDK_CONFIG?.trim() || gcloudDirectory(env)
+  return directory === undefined ? undefined : join(directory, "application_default_credentials.json")
+}
+
+function gcloudDirectory(env: Environment): string | undefined {
+  if (process.platform === "win32" && env.APPDATA) return join(env.APPDATA, "gcloud")
+  const home = homeDirectory(env)
+  return home === undefined ? undefined : join(home, ".config", "gcloud")
 }
 
 function keyFile(value: unknown, name: string): KeyFile {

@@ -72,7 +72,9 @@ export async function serviceAccountMetadata(path: string, options: MetadataOpti
     }
     // A captive portal or a proxy answers anything with a page; the real server always says who it is.
     if (answer.headers["metadata-flavor"] !== "Google") {
-      throw new GitsignError("ERR_NO_TOKEN", `${url.host} is not a metadata server of Google`)
+      throw new GitsignError("ERR_NO_TOKEN", `${url.host} is not a metadata server of Google`, {
+        hint: "check GCE_METADATA_HOST, and that no proxy or login page of the network answers in its place",
+      })
     }
     return answer.body.toString("utf8").trim()
   }
@@ -81,7 +83,10 @@ export async function serviceAccountMetadata(path: string, options: MetadataOpti
 /** Most machines have no metadata server, and another way to a token may do. */
 function absent(error: unknown): never {
   if (!isGitsignError(error) || error.code !== "ERR_NETWORK") throw error
-  throw new GitsignError("ERR_NO_TOKEN", `there is no metadata server: ${error.message}`, { cause: error })
+  throw new GitsignError("ERR_NO_TOKEN", `there is no metadata server: ${error.message}`, {
+    cause: error,
+    hint: "run it on a machine of Google Cloud that reaches its metadata server, or name that in GCE_METADATA_HOST",
+  })
 }
 
 function metadataUrl(env: Environment, path: string): URL {

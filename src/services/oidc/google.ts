@@ -56,11 +56,15 @@ export async function googleWorkloadToken(options: GoogleOptions): Promise<strin
  */
 export async function googleImpersonationToken(options: GoogleOptions): Promise<string> {
   const target = options.env.GOOGLE_SERVICE_ACCOUNT_NAME?.trim() ?? ""
-  if (target === "") throw new GitsignError("ERR_NO_TOKEN", "GOOGLE_SERVICE_ACCOUNT_NAME names no service account")
+  if (target === "") {
+    throw new GitsignError("ERR_NO_TOKEN", "GOOGLE_SERVICE_ACCOUNT_NAME names no service account", {
+      hint: NAME_ACCOUNT,
+    })
+  }
   // It becomes a part of an address.
   if (!/^[\w.+-]+@[\w.-]+$/.test(target)) {
     throw new GitsignError("ERR_CONFIG", "GOOGLE_SERVICE_ACCOUNT_NAME is not the address of a service account", {
-      hint: "set it like this: GOOGLE_SERVICE_ACCOUNT_NAME=signer@my-project.iam.gserviceaccount.com",
+      hint: NAME_ACCOUNT,
     })
   }
   const file = readKeyFile(options.env)
@@ -68,6 +72,8 @@ export async function googleImpersonationToken(options: GoogleOptions): Promise<
     file === undefined ? machineClient(options, transport) : clientFor(file, transport),
   )
 }
+
+const NAME_ACCOUNT = "set it like this: GOOGLE_SERVICE_ACCOUNT_NAME=signer@my-project.iam.gserviceaccount.com"
 
 async function metadataToken(options: GoogleOptions): Promise<string> {
   // format=full is what puts the email address in.

@@ -139,7 +139,7 @@ export const failAt = (issuer: URL, message: string): never => {
 export interface Deadline {
   readonly signal: AbortSignal
   /** Ends the login with this error, if nothing has ended it yet. */
-  readonly end: (reason: GitsignError) => void
+  readonly end: (reason: unknown) => void
   /** Begins the time anew, because the person has come to the next step; `reason` is what is thrown when it passes. */
   readonly extend: (milliseconds: number, reason: () => GitsignError) => void
 }

@@ -17,7 +17,7 @@ import {
 } from "./ambient.ts"
 import { buildkiteToken } from "./buildkite.ts"
 import { environmentToken, isGithubJob } from "./environment.ts"
-import { filesystemToken } from "./filesystem.ts"
+import { DEFAULT_TOKEN_FILE, filesystemToken } from "./filesystem.ts"
 import { githubActionsToken, noPermission } from "./github-actions.ts"
 import { gitlabToken } from "./gitlab.ts"
 import { type IdentityTokenClaims, parseIdentityToken } from "./token.ts"
@@ -156,7 +156,7 @@ async function findToken(options: IdentityTokenOptions): Promise<Found> {
   } catch (error) {
     if (!hasNoToken(error)) throw error
     // In a job, what it lacks is the news, and not that it has no terminal.
-    const better = explained ?? (isGithubJob(options.env) ? noPermission() : undefined)
+    const better = explained ?? (isGithubJob(options.env) ? noPermission(options.env) : undefined)
     throw better === undefined
       ? error
       : new GitsignError("ERR_NO_TOKEN", better.message, { cause: error, ...hintOf(better) })
@@ -178,8 +178,17 @@ async function configuredToken(
     })
   }
   if (provider === "interactive" || provider === "device") return options.logIn(provider)
-  const atHand = detect(provider, surroundings)?.token
-  return { token: atHand ?? (await askFor(provider, surroundings, options)), provider, agreed: true }
+  try {
+    const atHand = detect(provider, surroundings)?.token
+    return { token: atHand ?? (await askFor(provider, surroundings, options)), provider, agreed: true }
+  } catch (error) {
+    if (!hasNoToken(error)) throw error
+    // No other way is looked at, so that what helps elsewhere, such as a terminal, is no help here.
+    throw new GitsignError("ERR_NO_TOKEN", `${error.message}, and gitsign.tokenProvider is ${provider}`, {
+      cause: error,
+      hint: `${error.hint}; or unset gitsign.tokenProvider (GITSIGN_TOKEN_PROVIDER)`,
+    })
+  }
 }
 
 const isTokenProvider = (name: string): name is TokenProvider => TOKEN_PROVIDERS.some((known) => known === name)
@@ -198,9 +207,9 @@ async function askFor(
     case "buildkite-agent":
       return buildkiteToken(request)
     case "envvar":
-      return environmentToken(env) ?? missing("SIGSTORE_ID_TOKEN is not set")
+      return environmentToken(env) ?? missing("SIGSTORE_ID_TOKEN is not set", "set it to an identity token")
     case "filesystem":
-      return filesystemToken(tokenFile) ?? missing("there is no identity token file")
+      return filesystemToken(tokenFile) ?? missingIn(tokenFile ?? DEFAULT_TOKEN_FILE)
     case "github-actions":
       return githubActionsToken(request)
     case "google-impersonation":
@@ -216,6 +225,9 @@ async function askFor(
   }
 }
 
-const missing = (message: string): never => {
-  throw new GitsignError("ERR_NO_TOKEN", `${message}, and gitsign.tokenProvider asks for it`)
+const missingIn = (file: string): never =>
+  missing(`there is no token in ${file}`, "have one put there, or name another file in gitsign.tokenFile")
+
+const missing = (message: string, hint: string): never => {
+  throw new GitsignError("ERR_NO_TOKEN", message, { hint })
 }

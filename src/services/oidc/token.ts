@@ -120,7 +120,7 @@ export const proofOfPossessionSubject = (claims: IdentityTokenClaims): string =>
 export const issuerOf = (claims: IdentityTokenClaims): string => claims.connectorId ?? claims.iss
 
 /**
- * The identity as the certificate will name it, as far as that is known here: a private Fulcio may be configured to name another one.
+ * The identity as the certificate will name it, where {@link isExactIdentity} says so; else what the token tells of it.
  */
 export function identityOf(claims: IdentityTokenClaims): string {
   const server = claims.jobWorkflowRef === undefined ? undefined : githubServerOf(claims.iss)
@@ -128,10 +128,28 @@ export function identityOf(claims: IdentityTokenClaims): string {
   return claims.workloadUri ?? proofOfPossessionSubject(claims)
 }
 
+/**
+ * Whether {@link identityOf} is known to be what the certificate will name. For the jobs of other issuers, and for subjects that are no
+ * address, Fulcio makes the name from other claims, by what is configured there for the issuer.
+ */
+export function isExactIdentity({ iss, sub, email, emailVerified, ...job }: IdentityTokenClaims): boolean {
+  // An enterprise's jobs are named by what is configured as its address.
+  if (job.jobWorkflowRef !== undefined) return isOrBelow(iss, GITHUB_ISSUER)
+  if (job.workloadUri !== undefined) {
+    return job.workloadUri.startsWith(`${iss}/`) || FIXED_WORKLOADS.test(job.workloadUri)
+  }
+  return (email !== undefined && emailVerified) || /^[a-z][a-z\d+.-]*:\/\//i.test(sub)
+}
+
+/** What has one form whoever the issuer is, or is read for its own issuer only; a GitLab job has its GitLab's address. */
+const FIXED_WORKLOADS = /^https:\/\/(buildkite\.com|circleci\.com|kubernetes\.io)\//
+
+const GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
+
 /** The web address of the GitHub whose jobs an issuer gives tokens to; undefined when it is another kind of issuer. */
 function githubServerOf(issuer: string): string | undefined {
   // The issuer of an enterprise has its name behind it.
-  if (isOrBelow(issuer, "https://token.actions.githubusercontent.com")) return "https://github.com"
+  if (isOrBelow(issuer, GITHUB_ISSUER)) return "https://github.com"
   // GitHub Enterprise Server, and GitHub Enterprise Cloud with data residency.
   const [, server] = /^(https?:\/\/[^/]+)\/_services\/token(\/|$)/.exec(issuer) ?? []
   if (server !== undefined) return server

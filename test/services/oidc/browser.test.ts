@@ -207,7 +207,7 @@ describe("the port", () => {
 })
 
 describe("an opener", () => {
-  test("that fails is told of with its reason, and unattended it ends the login", async () => {
+  test("that fails is told of with its reason, and may end the login", async () => {
     const openBrowser = async () => {
       throw new Error("no display")
     }
@@ -227,9 +227,11 @@ describe("an opener", () => {
     await token
     expect(shown).toEqual([[expect.any(String), true]])
     expect(causes).toEqual(["no display"])
-    const nobody = { code: "ERR_NO_TOKEN", message: "no browser could be opened for the login" }
-    await expect((await login({}, { openBrowser, unattended: true })).token).rejects.toMatchObject(nobody)
-    await expect((await login({}, { openBrowser: undefined, unattended: true })).token).rejects.toMatchObject(nobody)
+    const nobody = new GitsignError("ERR_NO_TOKEN", "nobody sees the address")
+    const openFailed = (): never => {
+      throw nobody
+    }
+    await expect((await login({}, { openBrowser, openFailed })).token).rejects.toBe(nobody)
   })
 
   test("that fails after it has worked is not heard of", async () => {
@@ -240,7 +242,10 @@ describe("an opener", () => {
       throw new Error("ended with 1")
     }
     const notify = (_: string, opening: boolean) => shown.push(opening)
-    const { token } = await login({}, { openBrowser, unattended: true, notify })
+    const openFailed = () => {
+      throw new Error("heard of")
+    }
+    const { token } = await login({}, { openBrowser, openFailed, notify })
     await expect(token).resolves.toMatchObject({ token: expect.any(String) })
     await delay(100)
     expect(shown).toEqual([true])

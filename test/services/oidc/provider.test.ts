@@ -168,13 +168,27 @@ describe("with a configured provider", () => {
     await expect(get({ env, tokenProvider })).rejects.toMatchObject({ message: "nobody can log in" })
   })
 
-  test.each(["envvar", "filesystem", "github-actions", "buildkite-agent", "gitlab", "circleci", "google-impersonate"])(
-    "that has none: %s",
-    async (tokenProvider) => {
-      const logIn = async () => ({ token: testToken(), provider: "interactive" as const, agreed: true })
-      await expect(get({ tokenProvider, logIn })).rejects.toMatchObject({ code: "ERR_NO_TOKEN" })
-    },
-  )
+  test.each([
+    ["envvar", "set it to an identity token"],
+    ["filesystem", "gitsign.tokenFile"],
+    ["github-actions", "run it in a GitHub Actions job"],
+    ["buildkite-agent", "run it in a Buildkite job"],
+    ["gitlab", "run it in a GitLab job"],
+    ["circleci", "run it in a CircleCI job"],
+    ["google-impersonate", "GOOGLE_SERVICE_ACCOUNT_NAME="],
+  ])("that has none says what it needs, and nothing that would not help: %s", async (tokenProvider, needs) => {
+    const logIn = async () => ({ token: testToken(), provider: "interactive" as const, agreed: true })
+    const env = tokenProvider === "envvar" ? {} : { SIGSTORE_ID_TOKEN: testToken() }
+    const error = await get({ tokenProvider, logIn, env }).catch((error: unknown) => error)
+    expect(error).toMatchObject({
+      code: "ERR_NO_TOKEN",
+      message: expect.stringMatching(/, and gitsign\.tokenProvider is /),
+      hint: expect.stringContaining(needs),
+    })
+    const { hint } = error as GitsignError
+    expect(hint).toContain("unset gitsign.tokenProvider")
+    expect(hint).not.toMatch(/SIGSTORE_ID_TOKEN|terminal/)
+  })
 
   test("exec needs a command", async () => {
     await expect(get({ tokenProvider: "exec" })).rejects.toMatchObject({ code: "ERR_CONFIG" })
@@ -255,6 +269,20 @@ describe("a GitHub Actions job", () => {
       message: expect.stringMatching(message),
     })
   })
+
+  test.each([
+    [401, "permissions: { contents: read, id-token: write }"],
+    [403, "permissions: { contents: read, id-token: write }"],
+    [404, "https://www.githubstatus.com"],
+  ])(
+    "whose runner answers %i: the hint is about the job, and not about settings that are not used",
+    async (status, what) => {
+      const server = await httpServer(() => ({ status }))
+      const error = await get({ env: runnerEnv(server.url) }).catch((error: unknown) => error)
+      expect(error).toMatchObject({ code: "ERR_OIDC", hint: expect.stringContaining(what) })
+      expect((error as GitsignError).hint).not.toContain("gitsign.issuer")
+    },
+  )
 
   test.each([{ ACTIONS_ID_TOKEN_REQUEST_URL: "nonsense" }, { ACTIONS_ID_TOKEN_REQUEST_TOKEN: "a\r\nb: c" }])(
     "with a broken environment sends nothing: %j",

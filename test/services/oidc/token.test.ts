@@ -11,6 +11,7 @@ import {
   checkTokenTime,
   describeIdentity,
   identityOf,
+  isExactIdentity,
   issuerName,
   issuerOf,
   parseIdentityToken,
@@ -196,6 +197,27 @@ describe("who signs", () => {
     ],
   ])("claims %j: %s", (claims, text) => {
     expect(describeIdentity(of(claims))).toBe(text)
+  })
+
+  test.each<[Record<string, unknown>, boolean]>([
+    [{}, true],
+    [{ email_verified: false }, false],
+    [{ iss: GITHUB_ACTIONS, email: undefined, job_workflow_ref: "o/r/a.yml@main" }, true],
+    [{ iss: `${GITHUB_ACTIONS}/octo`, email: undefined, job_workflow_ref: "o/r/a.yml@main" }, true],
+    [{ iss: `${GITHUB_ACTIONS}.evil.example`, job_workflow_ref: "o/r/a.yml@main" }, false],
+    [{ iss: "https://ghes.example.com/_services/token", job_workflow_ref: "o/r/a.yml@main" }, false],
+    [{ email: undefined, job_workflow_ref: "o/r/a.yml@main", sub: "https://issuer.example.com/job" }, false],
+    [{ iss: "https://gitlab.com", email: undefined, ci_config_ref_uri: "gitlab.com/g/p//.gitlab-ci.yml@m" }, true],
+    [{ iss: "https://git.example.com", ci_config_ref_uri: "git.example.com/g/p//.gitlab-ci.yml@m" }, true],
+    [{ iss: "https://git.example.com", ci_config_ref_uri: "gitlab.com/g/p//.gitlab-ci.yml@m" }, false],
+    [{ iss: "https://agent.buildkite.com", organization_slug: "acme", pipeline_slug: "app", email: undefined }, true],
+    [{ organization_slug: "acme", pipeline_slug: "app", email: undefined }, false],
+    [{ "kubernetes.io": { namespace: "build", serviceaccount: { name: "signer" } }, email: undefined }, true],
+    [{ email: undefined, sub: "spiffe://example.com/builder" }, true],
+    [{ email: undefined, sub: "account:1:pipeline:2" }, false],
+    [{ email: undefined, sub: "dev" }, false],
+  ])("claims %j: whether the certificate's identity is known: %j", (claims, isExact) => {
+    expect(isExactIdentity(of(claims))).toBe(isExact)
   })
 
   test.each([
