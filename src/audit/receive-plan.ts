@@ -146,7 +146,7 @@ const notThere = ({ ref, after }: PushedRef): Problem => ({
 const noRule = ({ source }: PolicyInForce, ref: string): Problem => ({
   code: "ERR_NO_RULE",
   message: `${source} has no rule for ${ref}`,
-  hint: "push to a branch that has one, add a rule to the policy, or say there: otherwise: allow",
+  hint: `${ref.startsWith("refs/heads/") ? "push to a branch that has one, " : ""}add a rule for it to the policy, or say there: otherwise: allow`,
 })
 
 /** A disk that does not tell `refs/Tags/` from `refs/tags/` would have a tag changed by the rules for neither. */

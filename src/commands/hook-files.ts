@@ -25,6 +25,7 @@ import {
 } from "node:fs"
 import { dirname, join } from "node:path"
 import { GitsignError } from "../errors.ts"
+import { folderRunBy, refuseWhatAsksItsName } from "./hook-others.ts"
 import {
   BEFORE_SUFFIX,
   type HookName,
@@ -57,8 +58,8 @@ export function planHook(wanted: WantedHook): (tell: Tell) => void {
   const before = `${path}${BEFORE_SUFFIX}`
   const found = look(path)
   if (found.kind === "other") {
-    const parts = partsOf(path, found.text)
-    if (parts !== undefined) return planPart(wanted, join(parts, PART))
+    const folder = folderRunBy(path, wanted.name, found.text)
+    if (folder !== undefined) return planPart(wanted, join(folder, PART), path)
     if (look(before).kind !== "none" && !isSame(path, before)) throw keptAlready(path, before)
     refuseWhatAsksItsName(path, wanted.name, found.text)
   }
@@ -106,16 +107,18 @@ function isSame(path: string, other: string): boolean {
 /** What Gitea and others run one after the other: `NAME.d/*`. */
 const PART = "gitsign"
 
-function planPart(wanted: WantedHook, path: string): (tell: Tell) => void {
+function planPart(wanted: WantedHook, path: string, runner: string): (tell: Tell) => void {
   if (look(path).kind === "other") throw notOurs(path)
   const text = hookScript({ ...wanted, chained: false })
-  return (tell) => write(path, text, tell)
-}
-
-/** The directory of hooks that a hook runs by itself; undefined when it does not. */
-function partsOf(path: string, text: string): string | undefined {
-  const isDirectory = lstatSync(`${path}.d`, { throwIfNoEntry: false })?.isDirectory() === true
-  return isDirectory && /\.d\b/.test(text) ? `${path}.d` : undefined
+  return (tell) => {
+    write(path, text, tell)
+    const trial =
+      wanted.name === "post-merge"
+        ? "pulling one, of which you have to be told"
+        : "pushing one, which has to be refused"
+    // What it makes of a refusal, its text does not tell.
+    tell(`${runner} is to run it, as all of ${dirname(path)}: try it with a commit that is not signed, by ${trial}`)
+  }
 }
 
 /** What gets the whole of a hook that this program made for a repository that had none. */
@@ -137,24 +140,35 @@ export function planBlock({ directory, name, warnOnly }: WantedHook): (tell: Tel
 
 /** Takes away what is gitsign's in one hook; returns whether there was anything. @throws ERR_IO */
 export function removeHook(directory: string, name: HookName, tell: Tell): boolean {
+  const remove = removalOf(directory, name)
+  remove?.(tell)
+  const path = join(directory, name)
+  const before = `${path}${BEFORE_SUFFIX}`
+  if (remove === undefined && look(before).kind !== "none") {
+    tell(`${path} is not of gitsign hook install; ${before}, which was kept for it, stays`)
+  }
+  return remove !== undefined
+}
+
+/** Whether there is anything of gitsign's in one hook. @throws ERR_HOOK where it cannot be read */
+export const isInstalled = (directory: string, name: HookName): boolean => removalOf(directory, name) !== undefined
+
+/** What takes away all that is gitsign's in one hook; undefined where nothing is. */
+function removalOf(directory: string, name: HookName): ((tell: Tell) => void) | undefined {
   const path = join(directory, name)
   const before = `${path}${BEFORE_SUFFIX}`
   const part = join(`${path}.d`, PART)
   const found = look(path)
   const isKept = look(before).kind !== "none"
-  if (look(part).kind === "ours") remove(part, tell)
-  else if (found.kind === "other" && hasBlock(found.text)) removeBlock(path, found.text, tell)
-  else if (isKept && isSame(path, before)) remove(before, tell)
-  else if (found.kind === "ours" || (found.kind === "none" && isKept)) {
-    if (isKept) {
-      rename(before, path)
-      tell(`the hook that was there before is back at ${path}`)
-    } else remove(path, tell)
-  } else {
-    if (isKept) tell(`${path} is not of gitsign hook install; ${before}, which was kept for it, stays`)
-    return false
+  if (look(part).kind === "ours") return (tell) => remove(part, tell)
+  if (found.kind === "other" && hasBlock(found.text)) return (tell) => removeBlock(path, found.text, tell)
+  if (isKept && isSame(path, before)) return (tell) => remove(before, tell)
+  if (found.kind !== "ours" && !(found.kind === "none" && isKept)) return undefined
+  return (tell) => {
+    if (!isKept) return remove(path, tell)
+    rename(before, path)
+    tell(`the hook that was there before is back at ${path}`)
   }
-  return true
 }
 
 function removeBlock(path: string, text: string, tell: Tell): void {
@@ -195,14 +209,6 @@ const keptAlready = (path: string, before: string): GitsignError =>
   new GitsignError("ERR_HOOK", `${path} has come after gitsign's hook, for which ${before} was kept already`, {
     hint: "make one hook of the two, remove the other, and run this again",
   })
-
-/** It is renamed, and so would do something else than before, or nothing. */
-function refuseWhatAsksItsName(path: string, name: HookName, text: string): void {
-  if (!/husky\.sh|basename|\$\{0##|PROGRAM_NAME|argv\[0\]|__file__/i.test(text)) return
-  throw new GitsignError("ERR_HOOK", `${path} depends on its own name, so that it cannot be renamed and kept`, {
-    hint: `have it run by itself, with what it gets on stdin: gitsign hook ${name} -- "$@"`,
-  })
-}
 
 /** Puts a text into place at once, or says that it is there. */
 function write(path: string, text: string, tell: Tell, mode = 0o755): void {

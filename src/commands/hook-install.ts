@@ -6,13 +6,13 @@
 
 import { isAbsolute, resolve } from "node:path"
 import { currentProgram } from "../../cache-daemon/spawn.ts"
-import { readPolicyAt } from "../audit/policy-source.ts"
+import { readPolicyAt, splitRevision } from "../audit/policy-source.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { printable, shellQuote } from "../formats/printable.ts"
 import { tryResolve } from "../git/revisions.ts"
 import { configuredPolicy } from "./audit-options.ts"
-import { planBlock, planHook, removeHook, type Tell } from "./hook-files.ts"
-import { hookPlace } from "./hook-place.ts"
+import { isInstalled, planBlock, planHook, removeHook, type Tell } from "./hook-files.ts"
+import { type HookPlace, hookPlace } from "./hook-place.ts"
 import { HOOKS, type HookName } from "./hook-script.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -40,17 +40,7 @@ export async function installHooks(io: CommandIo, messages: Messages, options: H
   const isServer = options.server ?? (options.client ? false : place.isBare)
   if (options.eachRef && !isServer) throw new GitsignError("ERR_USAGE", "--each-ref is for the hooks of a server")
   if (place.sharedBy !== undefined && !options.shared) {
-    throw new GitsignError(
-      "ERR_HOOK",
-      `${place.sharedBy} has other repositories take their hooks from ${place.directory} too`,
-      {
-        hint: `install them for all of these with --shared, or first ${
-          place.directory === place.ownDirectory
-            ? "put a folder of its own in the place of the link"
-            : `run: git config core.hooksPath ${shellQuote(place.ownDirectory)}`
-        }`,
-      },
-    )
+    throw isShared(place.directory, place.sharedBy, "install them for all of these with --shared", place)
   }
   if (isServer && place.kind === "husky") {
     throw new GitsignError("ERR_HOOK", "husky has no hooks for the receiving side", {
@@ -66,19 +56,41 @@ export async function installHooks(io: CommandIo, messages: Messages, options: H
   for (const step of steps) step(tell)
   // With both, the same would be verified twice. With neither, if this one went first, nothing would.
   if (isServer) removeHook(place.directory, options.eachRef ? "pre-receive" : "update", tell)
-  if (isServer) await tellOfPolicy(io, messages, options.warnOnly === true)
+  if (isServer) await tellOfPolicy(asInHook(io, place), messages, options.warnOnly === true)
 }
 
-/** Takes away all hooks of this program, and gives those that were there before their names back. */
-export async function uninstallHooks(io: CommandIo): Promise<void> {
-  const { directory, ownDirectory } = await hookPlace(io)
+/**
+ * Takes away all hooks of this program, and gives those that were there before their names back.
+ *
+ * @throws ERR_HOOK where other repositories would lose theirs, unless `shared`
+ */
+export async function uninstallHooks(io: CommandIo, { shared = false }: { readonly shared?: boolean }): Promise<void> {
+  const place = await hookPlace(io)
+  const names = Object.keys(HOOKS) as HookName[]
+  // They may have been put there before core.hooksPath was set.
+  const directories = new Map([
+    [place.ownDirectory, place.ownSharedBy],
+    [place.directory, place.sharedBy],
+  ])
+  for (const [directory, sharedBy] of directories) {
+    if (sharedBy === undefined || shared || !names.some((name) => isInstalled(directory, name))) continue
+    throw isShared(directory, sharedBy, "take them away from all of these with --shared", place)
+  }
   const tell = teller(io)
   let found = false
-  // They may have been put there before core.hooksPath was set.
-  for (const one of new Set([directory, ownDirectory])) {
-    for (const name of Object.keys(HOOKS) as HookName[]) found = removeHook(one, name, tell) || found
+  for (const directory of [...directories.keys()].reverse()) {
+    for (const name of names) found = removeHook(directory, name, tell) || found
   }
   if (!found) io.stdout("nothing was installed\n")
+}
+
+function isShared(directory: string, sharedBy: string, forAll: string, { ownDirectory }: HookPlace): GitsignError {
+  const apart =
+    directory === ownDirectory
+      ? "put a folder of its own in the place of the link"
+      : `run: git config core.hooksPath ${shellQuote(ownDirectory)}`
+  const message = `${sharedBy} has other repositories take their hooks from ${directory} too`
+  return new GitsignError("ERR_HOOK", message, { hint: `${forAll}, or first ${apart}` })
 }
 
 const teller =
@@ -92,11 +104,21 @@ function programOf(io: CommandIo): string[] {
   return [currentProgram(command), ...words]
 }
 
+/** As git runs a hook of the receiving side: a relative path in a setting may mean another file there than here. */
+const asInHook = (io: CommandIo, { gitDirectory }: HookPlace): CommandIo => ({
+  ...io,
+  cwd: gitDirectory,
+  env: { ...io.env, GIT_DIR: "." },
+})
+
 /** Without a policy every push is refused, which is better known now. */
 async function tellOfPolicy(io: CommandIo, messages: Messages, warnOnly: boolean): Promise<void> {
   const what = warnOnly ? "every push gets a warning" : "every push is refused"
+  let setting: string | undefined
   try {
-    if ((await configuredPolicy(io, await loadConfig(io, messages))) !== undefined) return
+    const config = await loadConfig(io, messages)
+    setting = config.policy
+    if ((await configuredPolicy(io, config)) !== undefined) return
     const head = await tryResolve(io, "HEAD^{commit}")
     if (head !== undefined && (await readPolicyAt(io, head, "HEAD")) !== undefined) return
     messages.say(`warning: there is no policy yet, and until there is one ${what}`)
@@ -106,6 +128,8 @@ async function tellOfPolicy(io: CommandIo, messages: Messages, warnOnly: boolean
   } catch (error) {
     if (!isGitsignError(error)) throw error
     messages.say(`warning: the policy cannot be used, and until it can ${what}`)
-    messages.error(error)
+    const isRelative = setting !== undefined && !isAbsolute(setting) && splitRevision(setting) === undefined
+    const hint = `a relative path in gitsign.policy begins at ${io.cwd} where a push is judged; give its whole path`
+    messages.error(isRelative ? new GitsignError(error.code, error.message, { cause: error, hint }) : error)
   }
 }

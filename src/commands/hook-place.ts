@@ -19,6 +19,10 @@ export interface HookPlace {
   readonly sharedBy: string | undefined
   /** The repository's own directory for hooks, where core.hooksPath names another one. */
   readonly ownDirectory: string
+  /** As {@link HookPlace.sharedBy}, for that one. */
+  readonly ownSharedBy: string | undefined
+  /** What all worktrees of the repository share; git runs the hooks of the receiving side in it. */
+  readonly gitDirectory: string
 }
 
 /**
@@ -34,7 +38,8 @@ export async function hookPlace(context: GitContext): Promise<HookPlace> {
   const found = resolve(atTop.cwd, await answerOf(atTop, ["rev-parse", "--git-path", "hooks"]))
   const common = resolve(atTop.cwd, await answerOf(atTop, ["rev-parse", "--git-common-dir"]))
   const ownDirectory = join(common, "hooks")
-  const sharedBy = found === ownDirectory ? linkOutside(found, [common, atTop.cwd]) : await sharedOrigin(atTop)
+  const ownSharedBy = linkOutside(ownDirectory, [common, atTop.cwd])
+  const sharedBy = found === ownDirectory ? ownSharedBy : await sharedOrigin(atTop)
   const existing = statSync(found, { throwIfNoEntry: false })
   if (existing !== undefined && !existing.isDirectory()) {
     throw new GitsignError("ERR_HOOK", `core.hooksPath is ${found}, which is no directory, so that git runs no hooks`, {
@@ -42,7 +47,15 @@ export async function hookPlace(context: GitContext): Promise<HookPlace> {
     })
   }
   const kind = huskyHome(found) === undefined ? "git" : "husky"
-  return { directory: huskyHome(found) ?? found, kind, isBare, sharedBy, ownDirectory }
+  return {
+    directory: huskyHome(found) ?? found,
+    kind,
+    isBare,
+    sharedBy,
+    ownDirectory,
+    ownSharedBy,
+    gitDirectory: common,
+  }
 }
 
 /** The directory of husky's own hooks: from version 9 on git gets `.husky/_`, before it got `.husky` itself. */

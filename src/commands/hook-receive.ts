@@ -42,7 +42,19 @@ export interface HookOptions {
  * @throws ERR_HOOK when they are not what git says; whatever makes it impossible to tell, unless gitsign.hookUnchecked lets that in
  */
 export const preReceive = (io: CommandIo, messages: Messages, options: HookOptions): Promise<number> =>
-  receive(io, messages, () => parseReceived(readInput(io, "-")), options)
+  receive(io, messages, () => whatWasSaid(parseReceived(readInput(io, "-"))), options)
+
+/** git runs this hook for what is pushed, and never for nothing: whoever has read it already has left nothing to refuse. */
+function whatWasSaid(updates: readonly PushedRef[]): readonly PushedRef[] {
+  if (updates.length > 0) return updates
+  throw new GitsignError(
+    "ERR_HOOK",
+    "this hook was told nothing of what is pushed: where git has run it, another hook has read that before",
+    {
+      hint: `whoever runs the repository has to have that hook hand on what it reads, as in: input=$(cat) && printf '%s\\n' "$input" | gitsign hook pre-receive`,
+    },
+  )
+}
 
 /** The hook update, for one ref; throws as {@link preReceive}. */
 export const update = (
@@ -66,8 +78,8 @@ async function receive(
     const config = await loadConfig(io, messages)
     letsUncheckedIn = config.hookUnchecked === "warn"
     const verdict = await withinSeconds(config.hookTimeLimit, async (signal) => {
-      const policy = await configuredPolicy(io, config)
-      const options = await auditOptionsOf(io, config)
+      const policy = await ofRepository(() => configuredPolicy(io, config))
+      const options = await ofRepository(() => auditOptionsOf(io, config))
       return judgePush(io, updates, { config, policy }, { ...options, signal })
     })
     const status = statusOfPush(verdict)
@@ -82,6 +94,20 @@ async function receive(
     messages.error(error)
     messages.say("warning: nothing was verified, and the push goes through all the same")
     return 0
+  }
+}
+
+/** Whoever pushes can do nothing about a setting of the receiving side, and might look for it at home. */
+async function ofRepository<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!isGitsignError(error)) throw error
+    const { code, message, hint } = error
+    throw new GitsignError(code, `a setting of the repository that is pushed to is wrong: ${message}`, {
+      cause: error,
+      hint: `whoever runs the repository can mend that${hint === undefined ? "" : `: ${hint}`}`,
+    })
   }
 }
 
@@ -137,7 +163,7 @@ async function configuredRefusals(
   for (const setting of new Set([policy, rootPolicy])) {
     const named = setting === undefined ? undefined : splitRevision(setting)
     if (named === undefined) continue
-    const { id, ref } = await resolveRevision(io, named.revision)
+    const { id, ref } = await ofRepository(() => resolveRevision(io, named.revision))
     const own = commits.filter((update) => `${prefix}${update.ref}` === ref)
     if (own.length === 0) continue
     refusals.push(...(await policyRefusals(io, { id, ref: own[0]?.ref }, own, named.path)))

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { resignCommand } from "../audit/mend.ts"
 import type { RefRefusal, UpdateGroup } from "../audit/receive-plan.ts"
 import { type AuditedObject, type AuditResult, exitStatusOf } from "../audit/result.ts"
 import { ERROR_CODES } from "../errors.ts"
-import { printable, shellQuote } from "../formats/printable.ts"
+import { printable } from "../formats/printable.ts"
 import type { PushedRef } from "../git/pushed-refs.ts"
 import { type HookTextOptions, hookText } from "../report/hook-text.ts"
+import { mendOf } from "./hook-mend.ts"
 
 /** All that was found out about a push. */
 export interface PushVerdict {
@@ -47,9 +47,17 @@ export function statusOfPush({ refusals, parts }: PushVerdict): number {
 export const isOnlyUnchecked = (verdict: PushVerdict): boolean =>
   verdict.refusals.length === 0 && statusOfPush(verdict) === 3
 
-/** The lines about a push, empty when everything is in order. */
-export function pushText(verdict: PushVerdict, outcome: NonNullable<HookTextOptions["outcome"]>): string {
-  return refusalsText(verdict.refusals, outcome) + groupsText(verdict, outcome)
+/**
+ * The lines about a push, empty when everything is in order.
+ *
+ * @param remote what is pushed to, by the name that whoever pushes has for it; undefined on the receiving side
+ */
+export function pushText(
+  verdict: PushVerdict,
+  outcome: NonNullable<HookTextOptions["outcome"]>,
+  remote?: string,
+): string {
+  return refusalsText(verdict.refusals, outcome) + groupsText(verdict, outcome, remote)
 }
 
 const OUTCOMES = {
@@ -73,7 +81,11 @@ function refusalsText(refusals: readonly RefRefusal[], outcome: NonNullable<Hook
   ].join("")
 }
 
-function groupsText({ parts }: PushVerdict, outcome: NonNullable<HookTextOptions["outcome"]>): string {
+function groupsText(
+  { parts }: PushVerdict,
+  outcome: NonNullable<HookTextOptions["outcome"]>,
+  remote: string | undefined,
+): string {
   const texts: string[] = []
   let refs = 0
   let looked = 0
@@ -87,7 +99,7 @@ function groupsText({ parts }: PushVerdict, outcome: NonNullable<HookTextOptions
         refs++
         if (texts.length >= MAX_REFS || looked >= most) continue
         looked++
-        const part = resultFor(update, group, byId, result)
+        const part = resultFor(update, group, { byId, result, remote })
         // What people should know about all of it is told once.
         const notes = texts.length === 0 ? result.notes : []
         if (exitStatusOf(part.totals) !== 0) texts.push(hookText({ ...part, notes }, { ref: update.ref, outcome }))
@@ -104,14 +116,21 @@ function groupsText({ parts }: PushVerdict, outcome: NonNullable<HookTextOptions
 function resultFor(
   update: PushedRef,
   group: UpdateGroup,
-  byId: ReadonlyMap<string, AuditedObject>,
-  result: AuditResult,
+  {
+    byId,
+    result,
+    remote,
+  }: {
+    readonly byId: ReadonlyMap<string, AuditedObject>
+    readonly result: AuditResult
+    readonly remote: string | undefined
+  },
 ): AuditResult {
   const reached = reachedFrom(update, group, byId)
   const objects = result.objects.filter((one) => reached.has(one.id) && concerns(one, group))
   const count = (verdict: AuditedObject["verdict"]): number => objects.filter((one) => one.verdict === verdict).length
   const totals = { ok: count("ok"), bad: count("bad"), unchecked: count("unchecked") }
-  return { ...result, refs: [update.ref], objects, totals, mend: mendOf(update, objects) }
+  return { ...result, refs: [update.ref], objects, totals, mend: mendOf(update, objects, remote) }
 }
 
 function reachedFrom(
@@ -134,15 +153,3 @@ function reachedFrom(
 /** An object that is new on two refs is judged for both, and refused by the rules of one. */
 const concerns = ({ judgement }: AuditedObject, { rules }: UpdateGroup): boolean =>
   judgement?.refusedBy === undefined || rules.includes(judgement.refusedBy)
-
-/** The command that mends what is bad on one ref, on the pusher's side, where the branch is most likely the one that is checked out. */
-function mendOf({ ref }: PushedRef, objects: readonly AuditedObject[]): string | undefined {
-  const bad = objects.filter(({ verdict }) => verdict === "bad")
-  if (ref.startsWith("refs/tags/") && bad.every(({ problem }) => problem?.code === "ERR_NOT_SIGNED")) {
-    const name = shellQuote(ref.slice("refs/tags/".length))
-    const target = shellQuote(`${ref.slice("refs/tags/".length)}^{}`)
-    return bad.length === 0 ? undefined : `git tag -s -f -m ${name} ${name} ${target} && git push origin ${name}`
-  }
-  const resign = ref.startsWith("refs/heads/") ? resignCommand(objects, { branch: "", published: false }) : undefined
-  return resign && `${resign} && git push`
-}

@@ -70,8 +70,12 @@ GITSIGN_HOOK_RUNS="${name} $*"
 export GITSIGN_HOOK_RUNS
 
 `
-  return `${side === "client" ? guard : ""}${before}# Both get what git says; the dot keeps its last line feed.
-input=$(cat; echo .)
+  return `${side === "client" ? guard : ""}${before}# Both get what git says; the dot keeps its last line feed. Half of it could be nothing, which would be let in.
+input=$(cat && echo .) || {
+  echo 'gitsign: error: this hook could not read what git says [ERR_HOOK]' >&2
+  echo 'gitsign: hint: push again; if it stays, tell whoever runs the repository' >&2
+  exit 3
+}
 input=\${input%.}
 printf %s "$input" 2>/dev/null | ${call}${status}
 [ -x "$before" ] || exit 0
@@ -89,7 +93,7 @@ function blockOf(name: HookName, warnOnly: boolean): string {
     return `${BEGIN}\nif command -v gitsign >/dev/null 2>&1; then ${call}; fi\n${END}\n`
   }
   return `${BEGIN}
-gitsign_input=$(cat)
+gitsign_input=$(cat) || exit
 if [ -z "$gitsign_input" ]; then
   exec </dev/null
 else

@@ -31,10 +31,14 @@ export function hookCommand(io: CommandIo, messages: Messages, exit: (status: nu
       ),
     )
     .addCommand(
-      hookVerb("update", "the same for one ref: REF OLD NEW", async (args, flags) => {
-        const { update } = await import("./hook-receive.ts")
-        exit(await update(io, messages, args, flags))
-      }),
+      hookVerb(
+        "update",
+        "refuse one ref of a push that the policy does not allow; for the receiving side: REF OLD NEW",
+        async (args, flags) => {
+          const { update } = await import("./hook-receive.ts")
+          exit(await update(io, messages, args, flags))
+        },
+      ),
     )
     .addCommand(
       hookVerb("pre-push", "refuse to push what the other side would refuse: REMOTE URL", async (args, flags) => {
@@ -101,9 +105,10 @@ function installCommand(io: CommandIo, messages: Messages): Command {
 function uninstallCommand(io: CommandIo): Command {
   const command = new Command("uninstall")
     .description("take gitsign's hooks away, and put those back that were there before")
-    .action(async () => {
+    .option("--shared", "also where core.hooksPath is set for other repositories too")
+    .action(async (options: { readonly shared?: boolean }) => {
       const { uninstallHooks } = await import("./hook-install.ts")
-      await uninstallHooks(io)
+      await uninstallHooks(io, options)
     })
   return withExamples(command, ["gitsign hook uninstall"])
 }

@@ -14,6 +14,8 @@ export interface PushedRef {
   readonly before: string | undefined
   /** The object id that it is to have; undefined when the ref is to be deleted. */
   readonly after: string | undefined
+  /** What is pushed there, as whoever pushes calls it: `refs/heads/main`, `HEAD`, any revision. Only the hook pre-push is told. */
+  readonly local?: string
 }
 
 /**
@@ -47,8 +49,8 @@ export const parseReceived = (input: Uint8Array): PushedRef[] =>
 export const parsePushed = (input: Uint8Array): PushedRef[] =>
   distinct(
     linesOf(input).map((line) => {
-      const [, after, ref, before] = /^.* ([0-9a-f]+) (\S+) ([0-9a-f]+)$/s.exec(line) ?? []
-      return refUpdate(ref, before, after)
+      const [, local = "", after, ref, before] = /^(.*) ([0-9a-f]+) (\S+) ([0-9a-f]+)$/s.exec(line) ?? []
+      return { ...refUpdate(ref, before, after), local }
     }),
   )
 

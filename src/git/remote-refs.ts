@@ -5,7 +5,7 @@
  */
 
 import { listRefs } from "./revisions.ts"
-import { type GitContext, runGit } from "./run.ts"
+import { type GitContext, runGit, startGit } from "./run.ts"
 
 /** The branches of a remote as they were last seen. */
 export interface RemoteRefs {
@@ -61,4 +61,49 @@ async function headOf(context: GitContext, specs: readonly BranchSpec[]): Promis
     }
   }
   return undefined
+}
+
+/** What somebody who waits for a push is made to wait in addition, in milliseconds. */
+const MAX_WAIT_MS = 10_000
+
+/**
+ * The default branch of another repository as it says now: its full name and its commit; undefined where it does not answer within ten
+ * seconds, or has none. Nobody is asked for a password.
+ *
+ * @param address a URL, or a path
+ */
+export async function askHead(
+  { cwd, env }: GitContext,
+  address: string,
+): Promise<{ readonly ref: string; readonly id: string } | undefined> {
+  const child = startGit({ cwd, env: { ...env, GIT_TERMINAL_PROMPT: "0" } }, [
+    "ls-remote",
+    "--symref",
+    "--end-of-options",
+    address,
+    "HEAD",
+  ])
+  const chunks: Buffer[] = []
+  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk))
+  child.stdin.on("error", () => undefined)
+  child.stdin.end()
+  child.stderr.resume()
+  let timer: NodeJS.Timeout | undefined
+  const status = await new Promise<number | null>((resolve) => {
+    timer = setTimeout(() => resolve(null), MAX_WAIT_MS)
+    child.on("error", () => resolve(null))
+    child.on("close", resolve)
+  })
+  clearTimeout(timer)
+  if (status !== 0) {
+    // What it has started, ssh for one, may hold these open.
+    child.kill()
+    child.stdout.destroy()
+    child.stderr.destroy()
+    return undefined
+  }
+  const text = Buffer.concat(chunks).toString("utf8")
+  const [, ref] = /^ref: (refs\/heads\/\S+)\tHEAD$/m.exec(text) ?? []
+  const [, id] = /^([0-9a-f]{40,64})\tHEAD$/m.exec(text) ?? []
+  return ref === undefined || id === undefined ? undefined : { ref, id }
 }

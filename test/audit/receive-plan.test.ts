@@ -148,6 +148,11 @@ describe("where no rule is for a ref", () => {
       "refs/heads/topic ERR_NO_RULE",
       "refs/tags/x ERR_NO_RULE",
     ])
+    // A tag is not mended by pushing it to a branch.
+    const isSentToBranch = found.refusals.map(({ problem }) =>
+      problem.hint?.startsWith("push to a branch that has one"),
+    )
+    expect(isSentToBranch).toEqual([true, true, false])
   })
 
   test("otherwise: allow asks only for what rules with paths say, and for many refs at once", async () => {

@@ -167,7 +167,8 @@ describe("a hook that is there", () => {
     const hook = join(bare, "hooks", "pre-receive")
     write(hook, `#!/bin/sh\ncat >/dev/null\ntouch "${workspace.root}/ran"\nexit 7\n`)
     expect(workspace.gitsign(bare, "hook", "install").status).toBe(0)
-    const good = workspace.run(bare, "hooks/pre-receive", [], { input: "" })
+    const input = `${"1".repeat(40)} ${"0".repeat(40)} refs/heads/gone\n`
+    const good = workspace.run(bare, "hooks/pre-receive", [], { input })
     expect([good.status, existsSync(join(workspace.root, "ran"))]).toEqual([7, true])
     const other = join(workspace.root, "ran")
     spawnSync("rm", [other])
@@ -260,7 +261,9 @@ done
     write(hook, text)
     write(`${hook}.d/gitea`, "#!/bin/sh\nexit 0\n")
     const before = contentOf(join(bare, "hooks"))
-    expect(workspace.gitsign(bare, "hook", "install").stdout).toBe(`wrote ${hook}.d/gitsign\n`)
+    expect(workspace.gitsign(bare, "hook", "install").stdout).toMatch(
+      /^wrote .*\/pre-receive\.d\/gitsign\n.*\/pre-receive is to run it.*: try it with a commit that is not signed/,
+    )
     const id = "1".repeat(40)
     const input = `${"0".repeat(40)} ${id} refs/heads/main\n`
     const ran = workspace.run(bare, "hooks/pre-receive", [], { input })
@@ -387,7 +390,19 @@ test("a folder of hooks that is a link to one of many repositories is left alone
   ])
   expect(readdirSync(shared)).toEqual([])
   expect(run("install", "--shared").status).toBe(0)
-  expect(run("uninstall").status).toBe(0)
+  const before = contentOf(shared)
+  const kept = run("uninstall")
+  expect([kept.status, kept.stderr]).toEqual([
+    2,
+    expect.stringMatching(/the link .* has other[\s\S]*--shared, or first put/),
+  ])
+  // Nor where another directory is used by now.
+  workspace.git(repository, "config", "core.hooksPath", "tools/hooks")
+  expect(run("uninstall").status).toBe(2)
+  expect(contentOf(shared)).toEqual(before)
+  workspace.git(repository, "config", "--unset", "core.hooksPath")
+  expect(run("uninstall", "--shared").stdout.match(/removed/g)).toHaveLength(2)
+  expect(run("uninstall").stdout).toBe("nothing was installed\n")
   // One that leads to files of the repository is its own.
   spawnSync("rm", [hooks])
   mkdirSync(join(repository, "tools"))
@@ -418,7 +433,21 @@ describe("core.hooksPath", () => {
       expect.stringMatching(/other repositories take their hooks.*[\s\S]*--shared/),
     ])
     expect(existsSync(shared)).toBe(false)
+    // Its own hooks are its own business.
+    workspace.git(repository, "config", "core.hooksPath", hooks)
+    expect(run("install").status).toBe(0)
+    workspace.git(repository, "config", "--unset", "core.hooksPath")
+    expect(run("uninstall").stdout).toContain(`removed ${hooks}/pre-push`)
     expect(run("install", "--shared").stdout).toContain(`wrote ${shared}/pre-push`)
+    const other = workspace.repository("other")
+    const kept = workspace.gitsign(other, "hook", "uninstall")
+    expect([kept.status, kept.stderr]).toEqual([
+      2,
+      expect.stringMatching(/core\.hooksPath in .* has other repositories take their hooks[\s\S]*--shared/),
+    ])
+    expect(readdirSync(shared).sort()).toEqual(["post-merge", "pre-push"])
+    expect(run("uninstall", "--shared").status).toBe(0)
+    expect(readdirSync(shared)).toEqual([])
   })
 
   test("that switches hooks off is told", () => {

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { writeFileSync } from "node:fs"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { EMAIL, type Services, startServices } from "./harness.ts"
+import { EMAIL, type Ran, type Services, startServices } from "./harness.ts"
 import { PushWorld, policyText, STRANGER } from "./push-world.ts"
 
 let services: Services
@@ -86,6 +87,62 @@ describe("pre-push", () => {
     // A remote whose name is an option.
     world.git("config", "remote.--help.url", bare)
     expect(world.workspace.tryGit(world.clone, "push", "--", "--help", "main:topic2").stderr).not.toContain("Usage")
+  }, 60_000)
+
+  test("refuses nothing by a policy that may be another one by now, until it has been fetched", () => {
+    const { workspace, server, clone } = world
+    const other = `${workspace.root}/other`
+    workspace.git(workspace.root, "clone", "--quiet", "--no-local", server, other)
+    world.git("switch", "--quiet", "-c", "release/1")
+    world.commit("theirs", { by: STRANGER })
+    // What is pushed is not the default branch, of which git tells nothing then; it has not moved.
+    const refused = world.push("release/1")
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("the other side would refuse")])
+
+    const open = policyText(services.issuer).replace("subject: dev@example.com", `subjectRegExp: '.*@example\\.com'`)
+    writeFileSync(`${other}/.gitsign/policy.yaml`, open)
+    workspace.git(other, "-c", "commit.gpgSign=false", "commit", "--quiet", "-am", "policy")
+    workspace.git(other, "push", "--quiet", "origin", "main")
+    const pushed = world.push("release/1")
+    expect([pushed.status, pushed.stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^gitsign: warning for refs\/heads\/release\/1: 1 of 1 new commit\n[\s\S]*by the last fetch of origin, which may have another policy.*\ngitsign: hint: git fetch origin\n/,
+      ),
+    ])
+    expect(pushed.stderr).not.toContain("the other side")
+    // Somebody whom nobody can ask, in the place of the other side.
+    world.git("push", "--quiet", "--no-verify", "origin", ":release/1")
+    workspace.git(other, "push", "--quiet", "--force", "origin", "main^:main")
+    const line = `refs/heads/release/1 ${world.git("rev-parse", "release/1")} refs/heads/release/1 ${"0".repeat(40)}\n`
+    const hook = (address: string): Ran =>
+      workspace.run(clone, ".git/hooks/pre-push", ["origin", address], { input: line })
+    expect(hook(server).status).toBe(1)
+    const silent = hook(`${workspace.root}/nowhere`)
+    expect([silent.status, silent.stderr]).toEqual([0, expect.stringContaining("by the last fetch of origin")])
+
+    workspace.git(other, "push", "--quiet", "origin", "main")
+    world.git("fetch", "--quiet", "origin")
+    const fetched = world.push("release/1")
+    expect([fetched.status, fetched.stderr]).toEqual([0, expect.not.stringContaining("gitsign:")])
+  }, 60_000)
+
+  test("does not take a policy of this clone for the other side's", () => {
+    const { workspace, clone } = world
+    const bare = workspace.repository("no-policy.git", "--bare")
+    const file = `${workspace.root}/strict.yaml`
+    writeFileSync(file, policyText(services.issuer, "", STRANGER))
+    world.git("config", "gitsign.policy", file)
+    world.git("config", "gitsign.rootPolicy", file)
+    world.commit("good")
+    world.git("remote", "add", "other", bare)
+    for (const to of [bare, "other", "origin"]) {
+      const pushed = workspace.tryGit(clone, "push", to, "main")
+      expect([to, pushed.status, pushed.stderr]).toEqual([to, 0, expect.not.stringContaining("gitsign:")])
+    }
+    world.commit("bad", { by: "nobody" })
+    expect(world.push("main").status).toBe(1)
+    expect(workspace.tryGit(clone, "push", "other", "main:topic").status).toBe(0)
   }, 60_000)
 
   test("what it cannot check goes through, since the other side checks again", () => {

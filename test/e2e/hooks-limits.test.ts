@@ -136,6 +136,7 @@ test("what git would not say is refused", async () => {
     `${id} ${id} refs/heads/a\n${id} ${id}\n`,
     `${id} ${id} refs/heads/main`,
     "gibberish\n",
+    "",
   ]) {
     const ran = run(line)
     expect([ran.status, ran.stderr]).toEqual([2, expect.stringContaining("[ERR_HOOK]")])
@@ -143,5 +144,6 @@ test("what git would not say is refused", async () => {
   }
   const missing = run(`${id} ${"1".repeat(40)} refs/heads/main\n`)
   expect([missing.status, missing.stderr]).toEqual([3, expect.stringContaining("is not in this repository [ERR_GIT]")])
-  expect(run("")).toEqual({ status: 0, stdout: "", stderr: "" })
+  const deletion = `${id} ${"0".repeat(40)} refs/heads/other\n`
+  expect(run(deletion)).toEqual({ status: 0, stdout: "", stderr: "" })
 }, 60_000)

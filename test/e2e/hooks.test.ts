@@ -43,7 +43,7 @@ describe.each(["sha1", "sha256"] as const)("a %s repository", (format) => {
       new RegExp(
         `^gitsign: refused refs/heads/main: 1 of 2 new commits
   ${bad.slice(0, 7)}  quick fix  A Developer  .*not signed.*\\[ERR_NOT_SIGNED\\]
-gitsign: hint: gitsign resign ${bad.slice(0, 12)}\\^\\.\\. && git push$`,
+gitsign: hint: gitsign resign ${bad.slice(0, 12)}\\^\\.\\.main && git push REMOTE main$`,
       ),
     )
     expect(world.onServer("main")).toBe(good)
@@ -200,6 +200,12 @@ describe("the policy", () => {
     workspace.git(server, "config", "gitsign.policy", "HEAD:.gitsign/policy.yaml")
     world.commit("theirs again", { by: STRANGER })
     expect(saidTo(world.push("main"))).toContain("[ERR_IDENTITY]")
+    // Whoever pushes cannot mend what a tag called main makes of this, and is told who can.
+    workspace.git(server, "config", "gitsign.policy", "main:.gitsign/policy.yaml")
+    workspace.git(server, "update-ref", "refs/tags/main", "main")
+    expect(saidTo(world.push("main"))).toMatch(
+      /setting of the repository that is pushed to is wrong: gitsign\.policy is main:.* more than one thing[^\n]*\n.*hint: whoever runs the repository can mend that: .*refs\/heads\/main/,
+    )
   }, 60_000)
 })
 
@@ -302,7 +308,9 @@ describe("other refs", () => {
     expect(said).toContain("refused refs/heads/release/\\u{202e}moc: ")
     expect(said).toContain("refused refs/heads/release/-x: ")
     // Nothing of a name gets into what is to be pasted.
-    expect(said).toMatch(/^gitsign: hint: gitsign resign [0-9a-f]{12}\^\.\. && git push$/m)
+    expect(said).toMatch(/^gitsign: hint: gitsign resign [0-9a-f]{12}\^\.\.BRANCH && git push REMOTE BRANCH$/m)
+    expect(said.match(/hint/g)).toHaveLength(3)
+    expect(said).not.toMatch(/hint.*(moc|id\))/)
   }, 60_000)
 })
 

@@ -81,9 +81,9 @@ describe("pre-push", () => {
   test("what is pushed may be any expression", () => {
     const lines = `refs/heads/a ${A} refs/heads/b ${B}\nHEAD@{1 day ago} ${A} refs/heads/c ${NONE}\n(delete) ${NONE} refs/heads/d ${A}\n`
     expect(parsePushed(bytes(lines))).toEqual([
-      { ref: "refs/heads/b", before: B, after: A },
-      { ref: "refs/heads/c", before: undefined, after: A },
-      { ref: "refs/heads/d", before: A, after: undefined },
+      { ref: "refs/heads/b", before: B, after: A, local: "refs/heads/a" },
+      { ref: "refs/heads/c", before: undefined, after: A, local: "HEAD@{1 day ago}" },
+      { ref: "refs/heads/d", before: A, after: undefined, local: "(delete)" },
     ])
   })
 })
