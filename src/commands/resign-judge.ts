@@ -7,7 +7,6 @@
 import { audit } from "../audit/audit.ts"
 import { type PolicyInForce, readPolicyAt } from "../audit/policy-source.ts"
 import type { AuditedObject, Problem } from "../audit/result.ts"
-import { rulesOf } from "../audit/rules.ts"
 import type { Config } from "../config.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
@@ -70,32 +69,6 @@ export async function refusalOfNew(
   }
 }
 
-/**
- * Refuses to sign for a branch that the policy has no rule for, where that alone is reason enough to refuse whatever is signed.
- *
- * @throws ERR_NO_RULE
- */
-export function checkBranchHasRule(policy: PolicyInForce | undefined, target: ResignTarget): void {
-  if (policy === undefined) return
-  const { compiled } = policy
-  const facts = {
-    type: "commit",
-    id: target.tip,
-    committerEmail: "",
-    parents: [],
-    paths: undefined,
-    cleanMerge: undefined,
-  } as const
-  // Where no rule counts, it does not matter who asks.
-  const nobody = { scheme: "ssh", fingerprints: [], principals: [] } as const
-  const { refusal } = compiled.judge(facts, rulesOf(compiled, "commit", refOf(target)), nobody)
-  if (refusal?.code !== "ERR_NO_RULE") return
-  const { code, message, hint } = refusal
-  throw new GitsignError(code, message, hint === undefined ? {} : { hint })
-}
-
-const refOf = ({ ref }: ResignTarget): string | undefined => (ref === "HEAD" ? undefined : ref)
-
 async function auditUpTo(
   tip: string,
   io: CommandIo,
@@ -104,9 +77,16 @@ async function auditUpTo(
   policy: PolicyInForce | undefined,
 ): Promise<readonly AuditedObject[]> {
   const by = { ...(await auditOptionsOf(io, config)), anyIdentity: policy === undefined }
-  const exclude = target.base === undefined ? [] : [target.base]
   // Fresh: as a server sees them to which they are pushed.
-  const asked = { name: target.asked, ref: refOf(target), include: [tip], exclude, walk: true, policy, fresh: true }
+  const asked = {
+    name: target.asked,
+    ref: target.judgedAs,
+    include: [tip],
+    exclude: target.exclude,
+    walk: true,
+    policy,
+    fresh: true,
+  }
   const progress = startProgress("verifying")
   const { objects } = await audit(io, [asked], { ...by, progress: progress.show }).finally(progress.end)
   return objects

@@ -7,7 +7,7 @@
 import { type ErrorCode, GitsignError } from "../errors.ts"
 import { type ObjectSummary, summarizeObject } from "../formats/object-summary.ts"
 import { readObjects } from "../git/objects.ts"
-import { findLeadingRefs, type LeadingRefs, publishedCommits } from "../git/published.ts"
+import { findLeadingRefs, type LeadingRefs, publishedCommits, refsThatPublish } from "../git/published.ts"
 import { findDisguise } from "../git/replaced.ts"
 import { walkCommits } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
@@ -51,25 +51,25 @@ export interface Finding {
  * stays as it is.
  *
  * @param findingOf asked for each commit of the range; undefined: it is in order
- * @param forced the command that takes also what a remote has, for the hint; undefined: this is it
+ * @param ways the commands that leave out or take what a remote has, for the hint; undefined: this is the one that takes it
  * @throws ERR_PUBLISHED; ERR_SHALLOW when the history to be changed ends in the middle; ERR_RESIGN when git shows other commits there
  */
 export async function planResign(
   context: GitContext,
   target: ResignTarget,
   findingOf: (id: string) => Finding | undefined,
-  forced: string | undefined,
+  ways: WaysOut | undefined,
 ): Promise<ResignPlan> {
-  const { tip, base } = target
-  const ids = (await walkCommits(context, [tip], base === undefined ? [] : [base])).reverse()
+  const { tip, exclude } = target
+  const ids = (await walkCommits(context, [tip], exclude)).reverse()
   const { commits, unsigned } = await commitsToChange(context, ids, findingOf)
   const changed = new Set(commits.map(({ id }) => id))
   await refuseDisguised(context, new Set(ids), changed)
   const { published, ref } = await publishedAmong(context, target, changed)
-  if (published > 0 && forced !== undefined) {
+  if (published.size > 0 && ways !== undefined) {
     const where = ref === undefined ? "on a remote" : `in ${ref}`
-    throw new GitsignError("ERR_PUBLISHED", `${publishedText(published, changed.size)} ${where} already`, {
-      hint: `others may have them already; sign them all the same with: ${forced}`,
+    throw new GitsignError("ERR_PUBLISHED", `${publishedText(published.size, changed.size)} ${where} already`, {
+      hint: await wayOut(context, target, commits, published, ways),
     })
   }
   const roots = commits.filter(({ summary }) => !summary.parents.some((parent) => changed.has(parent)))
@@ -78,7 +78,44 @@ export async function planResign(
     changed,
     roots.map(({ id }) => id),
   )
-  return { target, total: ids.length, commits, leading: without(leading, target.ref), unsigned, published }
+  return {
+    target,
+    total: ids.length,
+    commits,
+    leading: without(leading, target.ref),
+    unsigned,
+    published: published.size,
+  }
+}
+
+/** What may be asked for instead. */
+export interface WaysOut {
+  /** The same command, which takes also what a remote has. */
+  readonly forced: string
+  /** The same command for another range, from which more is left out. */
+  readonly withRange: (range: string, except: readonly string[]) => string
+}
+
+/** What leaves out all that a remote has, where something else is left, and what signs that as well. */
+async function wayOut(
+  context: GitContext,
+  { label, base, from }: ResignTarget,
+  commits: readonly PlannedCommit[],
+  published: ReadonlySet<string>,
+  { forced, withRange }: WaysOut,
+): Promise<string> {
+  const force = `others may have them already; sign them all the same with: ${forced}`
+  const own = commits.filter(({ id }) => !published.has(id))
+  // Whatever of it the branch has comes in by one of these.
+  const merged = new Set(own.flatMap(({ summary }) => summary.parents).filter((id) => published.has(id)))
+  const refs = await refsThatPublish(context, [...merged])
+  const [first, ...others] = refs.map((ref) => ref.replace(/^refs\/remotes\//, ""))
+  if (first === undefined) return force
+  // A range that begins at something of one's own stays as short as it was.
+  const isCovered = base === undefined || (await walkCommits(context, [base], refs)).length === 0
+  const except = [...others, ...(isCovered || from === undefined ? [] : [from])].map((name) => `^${name}`)
+  const rest = own.length === 1 ? "the other one" : `the other ${own.length}`
+  return `sign only ${rest} with: ${withRange(`${first}..${label}`, except)}; ${force}`
 }
 
 function publishedText(published: number, all: number): string {
@@ -138,12 +175,12 @@ async function refuseDisguised(
 
 async function publishedAmong(
   context: GitContext,
-  { tip, base }: ResignTarget,
+  { tip, exclude }: ResignTarget,
   changed: ReadonlySet<string>,
-): Promise<{ published: number; ref: string | undefined }> {
-  if (changed.size === 0) return { published: 0, ref: undefined }
-  const { ids, ref } = await publishedCommits(context, tip, base)
-  return { published: [...changed].filter((id) => ids.has(id)).length, ref }
+): Promise<{ published: ReadonlySet<string>; ref: string | undefined }> {
+  if (changed.size === 0) return { published: new Set(), ref: undefined }
+  const { ids, ref } = await publishedCommits(context, tip, exclude)
+  return { published: new Set([...changed].filter((id) => ids.has(id))), ref }
 }
 
 /** The branch itself is told of by itself. */

@@ -53,8 +53,11 @@ export const recordUpdates = (number: number, moves: readonly Move[]): RefUpdate
     { ref: recordRef(number, "after", ref), from: undefined, to: after },
   ])
 
-/** What forgets a run. */
-export const forgetUpdates = ({ number, moves }: ResignRecord): RefUpdate[] =>
+/**
+ * What forgets moves of a run. The caller MUST leave out those that were not taken back: what is kept of them tells how to, and keeps
+ * their old commits.
+ */
+export const forgetUpdates = (number: number, moves: readonly Move[]): RefUpdate[] =>
   moves.flatMap(({ ref, before, after }) => [
     { ref: recordRef(number, "before", ref), from: before, to: undefined },
     { ref: recordRef(number, "after", ref), from: after, to: undefined },

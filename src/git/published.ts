@@ -13,28 +13,51 @@ import { type GitContext, runGit } from "./run.ts"
 const MAX_LISTING = 256 * 1024 * 1024
 
 /**
- * Which of the commits that `tip` has and `base` has not are on a remote, as far as this repository knows: reachable from a
+ * Which of the commits that `tip` has and none of `exclude` has are on a remote, as far as this repository knows: reachable from a
  * remote-tracking branch, wherever fetch puts those, or from what maintenance has prefetched.
  *
- * @param base undefined: the whole history of `tip`
  * @returns their ids, and the full name of one ref that has the oldest of them, of one that stands for itself where there is one
  */
 export async function publishedCommits(
   context: GitContext,
   tip: string,
-  base: string | undefined,
+  exclude: readonly string[],
 ): Promise<{ readonly ids: ReadonlySet<string>; readonly ref: string | undefined }> {
   const prefixes = await remotePrefixes(context)
   const refs = (await listRefs(context, ...prefixes)).filter(({ type }) => type === "commit")
-  const exclude = base === undefined ? [] : [base]
   const all = await walkCommits(context, [tip], exclude)
   const here = new Set(await walkCommits(context, [tip], [...exclude, ...new Set(refs.map(({ id }) => id))]))
   const published = all.filter((id) => !here.has(id))
   const oldest = published.at(-1)
   return {
     ids: new Set(published),
-    ref: oldest === undefined ? undefined : await refWith(context, oldest, prefixes),
+    ref: oldest === undefined ? undefined : (await refsWith(context, oldest, prefixes))[0],
   }
+}
+
+/** Whoever has merged more than this is not told by which refs to leave it out. */
+const MAX_MERGED = 16
+
+/**
+ * As few refs as will do that together have all of some commits that are on a remote, by their full names; none when these are very
+ * many.
+ */
+export async function refsThatPublish(context: GitContext, ids: readonly string[]): Promise<string[]> {
+  if (ids.length > MAX_MERGED) return []
+  const prefixes = await remotePrefixes(context)
+  const found = new Map<string, Set<string>>()
+  for (const id of ids) {
+    for (const ref of await refsWith(context, id, prefixes)) found.set(ref, (found.get(ref) ?? new Set()).add(id))
+  }
+  const chosen: string[] = []
+  for (let left = ids; left.length > 0; ) {
+    const has = (ref: string): number => left.filter((id) => found.get(ref)?.has(id)).length
+    const [best] = [...found.keys()].sort((one, other) => has(other) - has(one))
+    if (best === undefined || has(best) === 0) return []
+    chosen.push(best)
+    left = left.filter((id) => !found.get(best)?.has(id))
+  }
+  return chosen
 }
 
 /** Where fetch keeps what remotes have: `refs/remotes/`, and whatever the refspecs of remotes name beside it. */
@@ -47,12 +70,14 @@ async function remotePrefixes(context: GitContext): Promise<string[]> {
   return [...new Set(["refs/remotes/", "refs/prefetch/", ...others])]
 }
 
-async function refWith(context: GitContext, id: string, prefixes: readonly string[]): Promise<string | undefined> {
+/** The refs that have a commit; one that stands for itself is the first, where there is one. */
+async function refsWith(context: GitContext, id: string, prefixes: readonly string[]): Promise<string[]> {
   const args = ["for-each-ref", "--format=%(refname) %(symref)", `--contains=${id}`, ...prefixes]
   const { status, stdout } = await runGit(context, args, MAX_LISTING)
   const lines = status === 0 ? stdout.toString("utf8").split("\n").filter(Boolean) : []
   // `refs/remotes/origin/HEAD` says less than the branch that it stands for.
-  return (lines.find((line) => line.endsWith(" ")) ?? lines[0])?.split(" ", 1)[0]
+  const [own, links] = [lines.filter((line) => line.endsWith(" ")), lines.filter((line) => !line.endsWith(" "))]
+  return [...own, ...links].map((line) => line.split(" ", 1)[0] ?? "")
 }
 
 /** What leads to some commits. Names are full; branches that only stand for another branch are left out. */

@@ -10,8 +10,11 @@ import { type GitContext, startError } from "./run.ts"
 
 /** One ref, and where it goes. */
 export interface RefUpdate {
-  /** `refs/…`, or `HEAD` where it is detached: HEAD itself is moved, and no branch behind it. */
-  readonly ref: string
+  /**
+   * `refs/…`, or `HEAD` where it is detached: HEAD itself is moved, and no branch behind it. As bytes where it may be no UTF-8: git takes
+   * any bytes for a name.
+   */
+  readonly ref: string | Uint8Array
   /** Where it has to be now; undefined: it must not exist. */
   readonly from: string | undefined
   /** Undefined: it is deleted. */
@@ -35,9 +38,9 @@ export async function updateRefs(
   objectFormat: "sha1" | "sha256",
 ): Promise<void> {
   const none = "0".repeat(objectFormat === "sha1" ? 40 : 64)
-  const commands = updates.map(({ ref, from = none, to }) => {
-    const option = ref === "HEAD" ? "option no-deref\0" : ""
-    return to === undefined ? `${option}delete ${ref}\0${from}\0` : `${option}update ${ref}\0${to}\0${from}\0`
+  const commands = updates.flatMap(({ ref, from = none, to }) => {
+    const verb = `${ref === "HEAD" ? "option no-deref\0" : ""}${to === undefined ? "delete" : "update"} `
+    return [Buffer.from(verb), Buffer.from(ref), Buffer.from(`\0${to === undefined ? "" : `${to}\0`}${from}\0`)]
   })
   const child = spawn("git", ["update-ref", "-m", reason, "--stdin", "-z"], {
     cwd: context.cwd,
@@ -54,7 +57,7 @@ export async function updateRefs(
   })
   child.stdin.on("error", () => undefined)
   // Without these git takes the end of what it reads for the end of what is meant, also when this process was ended in its middle.
-  child.stdin.end(["start\0", ...commands, "commit\0"].join(""))
+  child.stdin.end(Buffer.concat([Buffer.from("start\0"), ...commands, Buffer.from("commit\0")]))
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on("error", (error) => reject(startError(error)))
     child.on("close", resolve)

@@ -28,7 +28,7 @@ const OPERATIONS = [
 
 /**
  * What stands in the way of moving `ref`, a branch or `HEAD`: an operation that is under way in this worktree where `ref` is what it
- * works on, a rebase of the branch in another one, another worktree that has the branch checked out; undefined when nothing does.
+ * works on, a rebase or bisect of the branch in any, another worktree that has the branch checked out; undefined when nothing does.
  */
 export async function findBranchUse(context: GitContext, ref: string): Promise<BranchUse | undefined> {
   const { stdout } = await runGit(context, ["rev-parse", "--absolute-git-dir", "--git-common-dir"])
@@ -39,7 +39,7 @@ export async function findBranchUse(context: GitContext, ref: string): Promise<B
     const isHere = directory === here
     const worktree = isHere ? undefined : placeOf(directory)
     const head = ref === "HEAD" && isHere ? "HEAD" : await headOf(context, directory)
-    if (head === ref || rebasedRefs(directory).includes(ref)) {
+    if (head === ref || awaitedRefs(directory).includes(ref)) {
       const operation = OPERATIONS.find(([file]) => existsSync(join(directory, file)))?.[1]
       if (operation !== undefined) return { kind: "operation", operation, worktree }
     }
@@ -83,11 +83,20 @@ async function isBare(context: GitContext, directory: string): Promise<boolean> 
   return stdout.toString("latin1").trim() === "true"
 }
 
-/** The branches that a rebase will move at its end: the one it was started on, and those of `--update-refs`. */
-function rebasedRefs(directory: string): string[] {
+/**
+ * The branches that an operation goes back to or moves at its end: those that a rebase and a bisect were started on, and those of
+ * `git rebase --update-refs`.
+ */
+function awaitedRefs(directory: string): string[] {
   const started = ["rebase-merge", "rebase-apply"].map((name) => readText(join(directory, name, "head-name")))
   const updated = readText(join(directory, "rebase-merge/update-refs"))
-  return [...started, ...updated.split("\n").filter((line) => line.startsWith("refs/"))]
+  const bisected = readText(join(directory, "BISECT_START"))
+  return [
+    ...started,
+    ...updated.split("\n").filter((line) => line.startsWith("refs/")),
+    // HEAD was detached since, and the file has the branch without `refs/heads/`.
+    bisected.startsWith("refs/") ? bisected : `refs/heads/${bisected}`,
+  ]
 }
 
 function readText(file: string): string {

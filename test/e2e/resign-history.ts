@@ -6,7 +6,28 @@
 
 import { spawnSync } from "node:child_process"
 import { expect } from "vitest"
-import type { Workspace } from "./harness.ts"
+import type { Ran, Workspace } from "./harness.ts"
+
+/** Expects that a command succeeded and said this. */
+export function expectRan(ran: Ran, stdout: RegExp, stderr = /^/): void {
+  expect(ran.status, ran.stdout + ran.stderr).toBe(0)
+  expect(ran.stdout).toMatch(stdout)
+  expect(ran.stderr).toMatch(stderr)
+}
+
+/** Expects that a command failed so. */
+export function expectRefused(ran: Ran, status: number, code: string, message: RegExp): void {
+  expect(ran.stderr).toContain(`[${code}]`)
+  expect(ran.stderr).toMatch(message)
+  expect(ran.status).toBe(status)
+}
+
+/** A repository with this many unsigned commits, each with a file of its own. */
+export function unsignedHistory(workspace: Workspace, name: string, count: number, ...initArguments: string[]): string {
+  const repository = workspace.repository(name, ...initArguments)
+  for (let index = 0; index < count; index++) workspace.commit(repository, `file-${index}`, `${index}\n`)
+  return repository
+}
 
 /** Runs git with bytes on stdin and returns the bytes it prints. */
 function gitBytes(workspace: Workspace, repository: string, args: readonly string[], input: Buffer): Buffer {

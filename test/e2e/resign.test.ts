@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type Ran, type Services, startServices, Workspace } from "./harness.ts"
-import { commitsOf, expectResigned, writeCommit } from "./resign-history.ts"
+import { commitsOf, expectRan, expectRefused, expectResigned, unsignedHistory, writeCommit } from "./resign-history.ts"
 
 let services: Services
 let token: string
@@ -29,27 +29,11 @@ beforeEach(() => {
 
 afterEach(() => workspace.close())
 
-function expectRan(ran: Ran, stdout: RegExp, stderr = /^/): void {
-  expect(ran.status, ran.stdout + ran.stderr).toBe(0)
-  expect(ran.stdout).toMatch(stdout)
-  expect(ran.stderr).toMatch(stderr)
-}
-
-function expectRefused(ran: Ran, status: number, code: string, message: RegExp): void {
-  expect(ran.stderr).toContain(`[${code}]`)
-  expect(ran.stderr).toMatch(message)
-  expect(ran.status).toBe(status)
-}
-
 /** What all refs point to. */
 const refsOf = (repository: string): string => workspace.git(repository, "for-each-ref")
 
-/** A repository with this many unsigned commits. */
-function unsigned(name: string, count: number, ...initArguments: string[]): string {
-  const repository = workspace.repository(name, ...initArguments)
-  for (let index = 0; index < count; index++) workspace.commit(repository, `file-${index}`, `${index}\n`)
-  return repository
-}
+const unsigned = (name: string, count: number, ...initArguments: string[]): string =>
+  unsignedHistory(workspace, name, count, ...initArguments)
 
 const verifyAll = (repository: string, ...range: string[]): Ran =>
   workspace.gitsign(repository, "verify", "--any-identity", ...range)
@@ -350,7 +334,9 @@ describe("what is signed again", () => {
     workspace.git(repository, "switch", "--quiet", "main")
     const undone = workspace.gitsign(repository, "resign", "--undo")
     expectRan(undone, /^main is now /, /lower has moved since, and stays where it is/)
-    expect(refsOf(repository)).not.toContain("refs/gitsign")
+    expect(refsOf(repository)).not.toContain("refs/gitsign/resign/1/before/heads/main")
+    // What has stayed can still be taken back, and its old commits are kept.
+    expect(refsOf(repository)).toContain("refs/gitsign/resign/1/before/heads/lower")
   }, 60_000)
 })
 
@@ -435,10 +421,14 @@ describe("what is refused, and nothing is changed", () => {
     [["resign", "HEAD~1..v1"], 2, "ERR_USAGE", /refs\/tags\/v1, which is no branch/],
     [["resign", "HEAD~1..both"], 3, "ERR_GIT", /both names more than one thing/],
     [["resign", "both..main"], 3, "ERR_GIT", /both names more than one thing/],
-    [["resign", "HEAD~1..nothing"], 3, "ERR_GIT", /there is no .*nothing/],
-    [["resign", "nothing.."], 3, "ERR_GIT", /there is no commit nothing/],
+    [["resign", "HEAD~1..nothing"], 2, "ERR_USAGE", /there is no .*nothing/],
+    [["resign", "nothing.."], 2, "ERR_USAGE", /there is no revision nothing/],
+    [["resign", "HEAD~1..", "^nothing"], 2, "ERR_USAGE", /there is no revision nothing/],
+    [["resign", "HEAD~1..", "main"], 2, "ERR_USAGE", /main is a second range/],
+    [["resign", "--undo", "main", "both"], 2, "ERR_USAGE", /one branch back at a time/],
+    [["resign", "--undo", "--allow-changed"], 2, "ERR_USAGE", /cannot be used with/],
     [["resign", "HEAD~1^.."], 2, "ERR_USAGE", /HEAD~1 is the first commit[\s\S]*gitsign resign --root main/],
-    [["resign", "HEAD~1..-x"], 3, "ERR_GIT", /no revision/],
+    [["resign", "HEAD~1..-x"], 2, "ERR_USAGE", /no revision/],
     [["resign", "--root", "a..b"], 2, "ERR_USAGE", /--root begins at the first commit/],
     [["resign", "--undo", "--all"], 2, "ERR_USAGE", /cannot be used with/],
     [["resign", "--undo"], 3, "ERR_RESIGN", /has not moved main/],

@@ -135,7 +135,9 @@ describe("with git", () => {
     const before = git(["for-each-ref"])
     const updates = await copyNotes(context(), rewritten, "copied")
     expect(git(["for-each-ref"])).toBe(before)
-    expect(updates).toEqual([{ ref: "refs/notes/many", from: expect.any(String), to: expect.any(String) }])
+    expect(updates.map((update) => ({ ...update, ref: String(update.ref) }))).toEqual([
+      { ref: "refs/notes/many", from: expect.any(String), to: expect.any(String) },
+    ])
     await updateRefs(context(), updates, "test", "sha1")
     expect(git(["notes", "--ref=many", "list"]).split("\n")).toHaveLength(600)
     for (const index of [0, 17, 299]) {
