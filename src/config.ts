@@ -453,12 +453,18 @@ export function configTable(): string {
   return `${["| git config | environment | default | what it is |", "| --- | --- | --- | --- |", ...rows].join("\n")}\n`
 }
 
-/** The option table as text for a terminal. */
-export function configHelp(): string {
+/** Makes lines of words, each behind so many blanks. */
+type Fill = (words: readonly string[], indent: number) => string
+
+const oneLine: Fill = (words, indent) => " ".repeat(indent) + words.join(" ")
+
+/** The option table as text for a terminal, whose width is known to `fill`. */
+export function configHelp(fill: Fill = oneLine): string {
   const blocks = Object.values(OPTIONS).map((one: Option<unknown>) => {
-    const names = [one.key, ...one.environment].filter((name) => name !== undefined).join(", ")
-    const fallback = one.default === undefined ? "" : `; default: ${shownDefault(one.default)}`
-    return `${names}\n    ${one.about.replaceAll("`", "")}${fallback}\n`
+    const names = [one.key, ...one.environment].filter((name) => name !== undefined)
+    const fallback = one.default === undefined ? [] : [`default: ${shownDefault(one.default)}`]
+    const about = `${one.about.replaceAll("`", "")}${fallback.length > 0 ? ";" : ""}`
+    return `${fill(names.join(", ").split(" "), 0)}\n${fill([...about.split(" "), ...fallback], 4)}\n`
   })
   return blocks.join("")
 }

@@ -208,3 +208,31 @@ export function isGitsignError(error: unknown): error is GitsignError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** What the codes of the system (errno(3)) mean. */
+const SYSTEM_REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EBADF: "it is closed",
+  EBUSY: "something else uses it",
+  EDQUOT: "there is no room left for this user",
+  EEXIST: "it is there already",
+  EFBIG: "it would be too large",
+  EIO: "the disk cannot be read or written",
+  EISDIR: "it is a directory",
+  ELOOP: "its links lead nowhere",
+  EMFILE: "this process has too many open files",
+  ENAMETOOLONG: "its name is too long",
+  ENFILE: "the system has too many open files",
+  ENOENT: "there is no such file",
+  ENOSPC: "the disk is full",
+  ENOTDIR: "it, or a part of its path, is no directory",
+  EPERM: "that is not allowed",
+  EPIPE: "nobody reads it any more",
+  EROFS: "the disk is read-only",
+}
+
+/** What an error of the system means, in words and without the path, which the message that it goes into names. */
+export function reasonOf(error: unknown): string {
+  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : ""
+  return SYSTEM_REASONS[code] ?? messageOf(error)
+}

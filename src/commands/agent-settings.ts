@@ -1,16 +1,17 @@
 /**
  * The settings that the verbs of the agent need. A verb that stops, locks or empties an agent must work whatever else is set, so
- * only `gitsign.credentialCache` and `gitsign.credentialCacheMode` are looked at.
+ * only `gitsign.credentialCache` and `gitsign.credentialCacheMode` are looked at, and a mode that there is not stops none of them.
  *
  * @module
  */
 
-import { homedir } from "node:os"
 import { resolve } from "node:path"
 import { defaultSocketPath } from "../../cache-daemon/socket-path.ts"
 import { type Config, resolveConfig } from "../config.ts"
+import { isGitsignError } from "../errors.ts"
 import { shellQuote } from "../formats/printable.ts"
 import { type GitConfigEntry, readGitConfig } from "../git/config.ts"
+import { homeDirectory } from "../services/home-directory.ts"
 import { agentAddressOf } from "./agent-client.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
@@ -21,8 +22,8 @@ export interface AgentSettings {
   readonly credentialCache: Config["credentialCache"]
   /** What says so: a name of the environment, or git's origin such as `file:.git/config`; undefined when nothing does. */
   readonly origin: string | undefined
-  /** gitsign.credentialCacheMode, where it is that which keeps commits from the agent. */
-  readonly otherMode?: "off" | "system" | undefined
+  /** gitsign.credentialCacheMode, where it is that which keeps commits from the agent; in quotes when there is no such mode. */
+  readonly otherMode?: string | undefined
 }
 
 /** The flag that all verbs of the agent share. */
@@ -37,9 +38,9 @@ const MODE_KEY = "gitsign.credentialcachemode"
 const MODE_VARIABLE = "GITSIGN_CREDENTIAL_CACHE_MODE"
 
 /**
- * Reads gitsign.credentialCache and opens the log file that the settings name; no other setting can make it fail than these two.
+ * Reads gitsign.credentialCache and opens the log file that the settings name; nothing else that is set wrongly makes it fail.
  *
- * @throws ERR_CONFIG when git cannot read its configuration, or that one setting has no value; ERR_GIT when git cannot be run
+ * @throws ERR_CONFIG when git cannot read its configuration, or that one setting is wrong; ERR_GIT when git cannot be run
  */
 export async function agentSettings(io: CommandIo, messages: Messages): Promise<AgentSettings> {
   const gitConfig = await readGitConfig(io)
@@ -51,16 +52,37 @@ function settingsOf(gitConfig: readonly GitConfigEntry[], env: NodeJS.ProcessEnv
   const { credentialCache } = valuesOf(gitConfig, KEY, env, VARIABLE)
   const origin = env[VARIABLE] === undefined ? originOf(gitConfig, KEY) : VARIABLE
   const modeOrigin = env[MODE_VARIABLE] === undefined ? originOf(gitConfig, MODE_KEY) : MODE_VARIABLE
+  const mode = modeOf(gitConfig, env)
+  // Commits refuse it. An agent that runs is where it would be without it.
+  if (mode === undefined) return { credentialCache, origin: modeOrigin, otherMode: shownMode(gitConfig, env) }
   // A socket alone says that the agent is meant; so "off" counts only where somebody has said it.
-  const { credentialCacheMode: mode } = valuesOf(gitConfig, MODE_KEY, env, MODE_VARIABLE)
   if (modeOrigin === undefined || (mode === "off" && isEmpty(gitConfig, env))) return { credentialCache, origin }
   if (mode === "agent") return { credentialCache: credentialCache ?? "auto", origin: origin ?? modeOrigin }
   return { credentialCache: undefined, origin: modeOrigin, otherMode: mode }
 }
 
+/** The mode that is set; undefined when it is none that there is. */
+function modeOf(
+  gitConfig: readonly GitConfigEntry[],
+  env: NodeJS.ProcessEnv,
+): Config["credentialCacheMode"] | undefined {
+  try {
+    return valuesOf(gitConfig, MODE_KEY, env, MODE_VARIABLE).credentialCacheMode
+  } catch (error) {
+    if (isGitsignError(error) && error.code === "ERR_CONFIG") return undefined
+    throw error
+  }
+}
+
+const modeText = (gitConfig: readonly GitConfigEntry[], env: NodeJS.ProcessEnv): string | undefined =>
+  env[MODE_VARIABLE] ?? gitConfig.findLast(({ key }) => key === MODE_KEY)?.value
+
 /** Whether the mode is set to nothing, which is the same as not set. */
 const isEmpty = (gitConfig: readonly GitConfigEntry[], env: NodeJS.ProcessEnv): boolean =>
-  (env[MODE_VARIABLE] ?? gitConfig.findLast(({ key }) => key === MODE_KEY)?.value) === ""
+  modeText(gitConfig, env) === ""
+
+const shownMode = (gitConfig: readonly GitConfigEntry[], env: NodeJS.ProcessEnv): string =>
+  JSON.stringify(modeText(gitConfig, env) ?? "")
 
 /** The settings as if only this one were set. A log without a value is none. */
 function valuesOf(
@@ -80,7 +102,7 @@ const originOf = (gitConfig: readonly GitConfigEntry[], name: string): string | 
 export function personalGitConfig(io: CommandIo): Promise<GitConfigEntry[]> {
   // A home directory that is a repository is still none here.
   const env = { ...io.env, GIT_DIR: "/dev/null" }
-  return readGitConfig({ cwd: io.env.HOME || homedir(), env })
+  return readGitConfig({ cwd: homeDirectory(io.env) ?? "/", env })
 }
 
 /**

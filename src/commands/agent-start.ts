@@ -15,7 +15,7 @@ import { shellQuote } from "../formats/printable.ts"
 import { PROGRAM } from "./agent-client.ts"
 import { askAgent, restrictedSocketOf } from "./agent-request.ts"
 import { agentSettings, personalGitConfig, type SocketOptions, socketOf, useHint } from "./agent-settings.ts"
-import { type CommandIo, reasonOf } from "./io.ts"
+import { type CommandIo, reasonOf, tellStarter } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { httpClientOf } from "./network.ts"
 import { commandLine, isInstalled } from "./service-manager.ts"
@@ -48,7 +48,7 @@ export async function startAgentCommand(io: CommandIo, messages: Messages, optio
       extraSocket,
       activation: options.systemdSocketActivation ?? false,
       leaveWhenIdle: options.leaveWhenIdle ?? false,
-      listening: () => io.stdout("ok\n"),
+      listening: () => tellStarter("ok\n"),
     })
   }
   const running = await askAgent(socket, { type: "status" }, "status")
@@ -181,7 +181,7 @@ export async function serveAgent(io: CommandIo, messages: Messages, options: Ser
       log: (line) => messages.write(`${new Date().toISOString()} gitsign: ${line}\n`),
     })
   } catch (error) {
-    if (!listening && isAwaited(io.env)) io.stdout(failureLine(asFailure(error)))
+    if (!listening && isAwaited(io.env)) tellStarter(failureLine(asFailure(error)))
     throw error
   }
 }

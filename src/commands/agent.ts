@@ -11,7 +11,7 @@ import type { SocketOptions } from "./agent-settings.ts"
 import type { StartOptions } from "./agent-start.ts"
 import type { ViewOptions } from "./agent-view.ts"
 import type { WarmOptions } from "./agent-warm.ts"
-import { showHelp, withExamples } from "./help.ts"
+import { helpVerb, withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
 
@@ -38,7 +38,7 @@ export function agentCommand(io: CommandIo, messages: Messages, exit: (status: n
     .addCommand(unlockCommand(tools))
     .addCommand(installCommand(tools))
     .addCommand(uninstallCommand(tools))
-    .addCommand(helpVerb())
+    .addCommand(helpVerb("gitsign agent help start"))
     .helpCommand(false)
   return withExamples(command, [
     "git config --global gitsign.credentialCache auto   # start one when a commit needs it",
@@ -180,13 +180,4 @@ function uninstallCommand({ io }: Tools): Command {
       await uninstallAgent(io)
     })
   return withExamples(command, ["gitsign agent uninstall"])
-}
-
-/** `gitsign agent help`, which elsewhere shows the help of the whole for what it does not know. */
-function helpVerb(): Command {
-  const command = new Command("help")
-    .description("show the help of a verb")
-    .argument("[verb]")
-    .action((verb: string | undefined) => showHelp(command.parent ?? command, verb === undefined ? [] : [verb]))
-  return withExamples(command, ["gitsign agent help start"])
 }

@@ -5,11 +5,12 @@
  */
 
 import { Command, CommanderError } from "commander"
-import { GitsignError } from "../errors.ts"
+import { isGitsignError } from "../errors.ts"
 import { agentCommand } from "./agent.ts"
 import { completionCommand } from "./completion.ts"
 import { debugCommand } from "./debug.ts"
 import { helpCommand } from "./help.ts"
+import { HELP_LAYOUT, helpWidth } from "./help-layout.ts"
 import { hookCommand } from "./hook.ts"
 import type { CommandIo } from "./io.ts"
 import { loginCommand, logoutCommand } from "./login-verbs.ts"
@@ -18,6 +19,7 @@ import { policyCommand } from "./policy.ts"
 import { resignCommand } from "./resign.ts"
 import { sandboxCommand } from "./sandbox.ts"
 import { showCommand } from "./show.ts"
+import { usageError, withHelpOfVerb } from "./usage-error.ts"
 import { verifyCommand } from "./verify.ts"
 import { verifyTagCommand } from "./verify-tag.ts"
 import { versionText } from "./version.ts"
@@ -38,20 +40,12 @@ export async function runCommandLine(argv: readonly string[], io: CommandIo, mes
     await program.parseAsync(argv.length === 0 ? ["help"] : argv, { from: "user" })
     return status
   } catch (error) {
+    if (isGitsignError(error)) throw withHelpOfVerb(program, argv, error)
     if (!(error instanceof CommanderError)) throw error
     // A command that only has others behind it prints its help, as the program itself does.
     if (error.exitCode === 0 || error.code === "commander.help") return 0
-    const message = error.message.replace(/^error: /, "").replace(/\n/g, " ")
-    throw new GitsignError("ERR_USAGE", message, helpOf(program, argv))
+    throw usageError(program, argv, error)
   }
-}
-
-/** The hint at the help of the verb that was meant, where it has verbs of its own; the general one says little of those. */
-function helpOf(program: Command, [name, verb]: readonly string[]): { hint?: string } {
-  const command = program.commands.find((one) => one.name() === name && one.commands.length > 0)
-  if (command === undefined) return {}
-  const isKnown = command.commands.some((one) => one.name() === verb)
-  return { hint: `see: gitsign ${name}${isKnown ? ` ${verb}` : ""} --help` }
 }
 
 /** The tree of all verbs, from which help and completion are made. */
@@ -60,7 +54,6 @@ function buildProgram(io: CommandIo, messages: Messages, exit: (status: number) 
     .description("Sign git commits and tags with your OpenID identity instead of a key")
     .usage("<command> [options]")
     .helpCommand(false)
-    .helpOption("-h, --help", "show this help")
   program.addCommand(verifyCommand(io, messages, exit))
   program.addCommand(verifyTagCommand(io, messages, exit))
   program.addCommand(policyCommand(io, messages, exit))
@@ -79,17 +72,21 @@ function buildProgram(io: CommandIo, messages: Messages, exit: (status: number) 
   program.addHelpText("after", GIT_HELP)
   for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
     command
+      .helpOption("-h, --help", "show this help")
       .exitOverride()
-      .configureOutput({ writeOut: io.stdout, writeErr: io.stdout, outputError: () => undefined })
+      .configureOutput({ writeOut: io.stdout, writeErr: io.stdout, outputError: () => undefined, ...WIDTHS })
+      .configureHelp(HELP_LAYOUT)
       .showSuggestionAfterError(true)
   }
   return program
 }
 
+const WIDTHS = { getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth }
+
 const GIT_HELP = `
 As git calls it:
-  gitsign --status-fd=2 -bsau KEY            sign stdin
-  gitsign --status-fd=1 --verify FILE -      verify the signature in FILE over stdin
+  gitsign --status-fd=2 -bsau KEY        sign stdin
+  gitsign --status-fd=1 --verify FILE -  verify the signature in FILE over stdin
 
 Set up git for it:
   $ git config --global gpg.format x509

@@ -5,6 +5,7 @@
  */
 
 import { Argument, Command, type Option } from "commander"
+import { SCRIPTS } from "./completion-scripts.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
 
@@ -14,7 +15,7 @@ export function completionCommand(io: CommandIo): Command {
     .description("print a completion script for a shell")
     .addArgument(new Argument("<shell>", "the shell").choices(["bash", "zsh", "fish"]))
     .action((shell: "bash" | "zsh" | "fish") => {
-      io.stdout(SCRIPTS[shell](flatten(command.parent ?? command)))
+      io.stdout(SCRIPTS[shell](placesOf(command.parent ?? command)))
     })
   return withExamples(command, [
     "source <(gitsign completion bash)",
@@ -23,142 +24,72 @@ export function completionCommand(io: CommandIo): Command {
   ])
 }
 
+/** What a word can be: nothing, a file, a revision or range, a tag, a policy (a revision or a file), any text, or one of these. */
+export type Kind = "none" | "file" | "revision" | "tag" | "policy" | "text" | readonly string[]
+
 /** One place of the tree: the words that lead there, and what can follow. */
-interface Place {
+export interface Place {
   /** The verbs, such as `sandbox start`; empty for the program itself. */
   readonly path: string
   readonly next: readonly { readonly name: string; readonly about: string }[]
   readonly flags: readonly Flag[]
+  /** What can follow besides. */
+  readonly argument: Kind
 }
 
-interface Flag {
+/** A flag, and what may follow it. */
+export interface Flag {
   readonly name: string
   readonly about: string
-  /** What may follow it: nothing, one of these, or anything (a file). */
-  readonly value: "none" | "any" | readonly string[]
+  readonly value: Kind
 }
 
-function flatten(command: Command, path: readonly string[] = []): Place[] {
-  const subcommands = command.commands.map((one) => ({ name: one.name(), about: one.description() }))
-  const choices = command.registeredArguments.flatMap((argument) => argument.argChoices ?? [])
-  const topics =
-    command.name() === "help" ? [...(command.parent?.commands.map((one) => one.name()) ?? []), "config"] : []
+function placesOf(command: Command, path: readonly string[] = []): Place[] {
+  const [argument] = command.registeredArguments
   const here: Place = {
     path: path.join(" "),
-    next: [...subcommands, ...[...choices, ...topics].map((name) => ({ name, about: "" }))],
+    next: [...verbsOf(command), ...(argument?.argChoices ?? []).map((name) => ({ name, about: "" }))],
     flags: [...command.options.filter((option) => !option.hidden).map(flagOf), HELP],
+    argument: argument?.argChoices === undefined ? kindOf(argument?.name()) : "none",
   }
-  return [here, ...command.commands.flatMap((one) => flatten(one, [...path, one.name()]))]
+  if (command.name() === "help") return topicsOf(command, here)
+  return [here, ...command.commands.flatMap((one) => placesOf(one, [...path, one.name()]))]
 }
+
+/** `help` is followed by the verbs beside it, and each of these by its own. */
+function topicsOf({ parent }: Command, here: Place): Place[] {
+  const topics = (command: Command, path: string): Place[] => [
+    { path, next: verbsOf(command), flags: [], argument: "none" },
+    ...command.commands.flatMap((one) => topics(one, `${path} ${one.name()}`)),
+  ]
+  if (parent === null) return [here]
+  const settings = parent.parent === null ? [{ name: "config", about: "the settings" }] : []
+  const [, ...deeper] = topics(parent, here.path)
+  return [
+    { ...here, next: [...verbsOf(parent), ...settings], argument: "none" },
+    ...deeper,
+    ...settings.map(({ name }) => ({ path: `${here.path} ${name}`, next: [], flags: [], argument: "none" as const })),
+  ]
+}
+
+const verbsOf = (command: Command): Place["next"] =>
+  command.commands.map((one) => ({ name: one.name(), about: one.description() }))
 
 const HELP: Flag = { name: "--help", about: "show this help", value: "none" }
 
 const flagOf = (option: Option): Flag => ({
   name: option.long ?? option.short ?? "",
   about: option.description,
-  value: option.argChoices ?? (option.required || option.optional ? "any" : "none"),
+  value: option.argChoices ?? (option.required || option.optional ? kindOf(valueNameOf(option)) : "none"),
 })
 
-/** In single quotes; what is quoted are descriptions from this program. */
-const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+const valueNameOf = ({ flags }: Option): string => /[<[]([^\].>]+)/.exec(flags)?.[1] ?? ""
 
-const words = (place: Place): string => [...place.next, ...place.flags].map(({ name }) => name).join(" ")
-
-const bash = (places: readonly Place[]): string => `# bash completion for gitsign
-_gitsign() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} place= word i
-  # bash splits at "=": --flag = value are three words.
-  if [[ $cur == "=" ]]; then cur=; elif [[ $prev == "=" ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    word=\${COMP_WORDS[i]}
-    case "\${place:+$place }$word" in
-${places
-  .filter(({ path }) => path !== "")
-  .map(({ path }) => `      ${quote(path)}) place=${quote(path)} ;;`)
-  .join("\n")}
-    esac
-  done
-  case "$place $prev" in
-${places
-  .flatMap((place) =>
-    place.flags.map(({ name, value }) => {
-      if (value === "none") return ""
-      const reply = value === "any" ? "-f" : `-W ${quote(value.join(" "))}`
-      return `    ${quote(`${place.path} ${name}`)}) COMPREPLY=($(compgen ${reply} -- "$cur")); return ;;\n`
-    }),
-  )
-  .join("")}  esac
-  case "$place" in
-${places.map((place) => `    ${quote(place.path)}) COMPREPLY=($(compgen -W ${quote(words(place))} -- "$cur")) ;;`).join("\n")}
-  esac
-  if [[ $place == verify-tag && $cur != -* ]]; then COMPREPLY=($(compgen -W "$(git tag 2>/dev/null)" -- "$cur")); fi
+/** What the name of an argument or value, as help shows it, says of its kind. */
+function kindOf(name: string | undefined): Kind {
+  if (name === undefined) return "none"
+  if (/^(revisions?|commit|ref|range)$/.test(name)) return "revision"
+  if (/^(file|path|directory)$/.test(name)) return "file"
+  if (/^(policy|before|after)$/.test(name)) return "policy"
+  return name === "tag" ? "tag" : "text"
 }
-complete -o default -F _gitsign gitsign
-`
-
-const zsh = (places: readonly Place[]): string => `#compdef gitsign
-_gitsign() {
-  local place= word
-  local -a candidates
-  for word in "\${(@)words[2,CURRENT-1]}"; do
-    case "\${place:+$place }$word" in
-${places
-  .filter(({ path }) => path !== "")
-  .map(({ path }) => `      ${quote(path)}) place=${quote(path)} ;;`)
-  .join("\n")}
-    esac
-  done
-  case "$place \${words[CURRENT-1]}" in
-${places
-  .flatMap((place) =>
-    place.flags.map(({ name, value }) => {
-      if (value === "none") return ""
-      const reply = value === "any" ? "_files" : `compadd -- ${value.join(" ")}`
-      return `    ${quote(`${place.path} ${name}`)}) ${reply}; return ;;\n`
-    }),
-  )
-  .join("")}  esac
-  case "$place" in
-${places
-  .map(
-    (place) =>
-      `    ${quote(place.path)}) candidates=(${[...place.next, ...place.flags]
-        .map(({ name, about }) => quote(`${name}:${about}`))
-        .join(" ")}) ;;`,
-  )
-  .join("\n")}
-  esac
-  _describe gitsign candidates
-}
-if [ "$funcstack[1]" = "_gitsign" ]; then _gitsign "$@"; else compdef _gitsign gitsign; fi
-`
-
-const fish = (places: readonly Place[]): string => {
-  const lines = places.flatMap((place) => {
-    const when = quote(`__gitsign_at ${place.path}`)
-    return [
-      ...place.next.map(({ name, about }) => `complete -c gitsign -f -n ${when} -a ${quote(name)} -d ${quote(about)}`),
-      ...place.flags.map(({ name, about, value }) => {
-        const takes = value === "none" ? "" : value === "any" ? " -r" : ` -x -a ${quote(value.join(" "))}`
-        return `complete -c gitsign -n ${when} -l ${name.replace(/^--/, "")} -d ${quote(about)}${takes}`
-      }),
-    ]
-  })
-  return `# fish completion for gitsign
-function __gitsign_at
-    set -l path
-    for word in (commandline -opc)[2..-1]
-        if contains -- "$(string join -- ' ' $path $word)" ${places
-          .filter(({ path }) => path !== "")
-          .map(({ path }) => quote(path))
-          .join(" ")}
-            set path $path $word
-        end
-    end
-    test "$(string join -- ' ' $path)" = "$(string join -- ' ' $argv)"
-end
-${lines.join("\n")}
-`
-}
-
-const SCRIPTS = { bash, zsh, fish }

@@ -7,11 +7,13 @@
 import { Argument, Command, Option } from "commander"
 import { configHelp, configTable } from "../config.ts"
 import { GitsignError } from "../errors.ts"
+import { wrapWords } from "../formats/wrap.ts"
+import { examplesText, helpWidth } from "./help-layout.ts"
 import type { CommandIo } from "./io.ts"
 
 /** Adds the examples that every verb's help ends with. */
 export const withExamples = (command: Command, examples: readonly string[]): Command =>
-  command.addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}\n`).join("")}`)
+  command.addHelpText("after", () => examplesText(examples, helpWidth()))
 
 /** The verb `help`. */
 export function helpCommand(io: CommandIo): Command {
@@ -20,10 +22,22 @@ export function helpCommand(io: CommandIo): Command {
     .addArgument(new Argument("[topic...]", "a command, or config"))
     .addOption(new Option("--markdown", "print the table of settings in Markdown").hideHelp())
     .action((topic: string[], options: { markdown?: boolean }) => {
-      if (topic[0] === "config" && topic.length === 1) return io.stdout(options.markdown ? configTable() : configHelp())
+      if (topic[0] === "config" && topic.length === 1) {
+        const fill = (words: readonly string[], indent: number): string => wrapWords(words, helpWidth(), indent)
+        return io.stdout(options.markdown ? configTable() : configHelp(fill))
+      }
       showHelp(command.parent ?? command, topic)
     })
   return withExamples(command, ["gitsign help verify", "gitsign help config"])
+}
+
+/** The verb `help` of a verb with others behind it; commander's own shows the help of the whole for what it does not know. */
+export function helpVerb(example: string): Command {
+  const command = new Command("help")
+    .description("show the help of a verb")
+    .argument("[verb]")
+    .action((verb: string | undefined) => showHelp(command.parent ?? command, verb === undefined ? [] : [verb]))
+  return withExamples(command, [example])
 }
 
 /**

@@ -6,7 +6,9 @@
 
 import { closeSync, openSync, readSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
-import { GitsignError, isGitsignError } from "../errors.ts"
+import { GitsignError, isGitsignError, reasonOf } from "../errors.ts"
+
+export { reasonOf } from "../errors.ts"
 
 /** What a command reads from its process and where its output goes. */
 export interface CommandIo {
@@ -25,15 +27,43 @@ const STDERR = 2
 /** A payload or signature larger than this was not made by git; in bytes, 64 MiB. */
 const MAX_INPUT_BYTES = 64 * 1024 * 1024
 
-/** The io of this process. Its `stdout` throws ERR_IO when the output cannot be written. */
-export function processIo(): CommandIo {
+/** The io of a process, which also knows whether its output arrived. */
+export interface ProcessIo extends CommandIo {
+  /** ERR_IO when output was lost; undefined when all of it went out, or its reader had enough of it. */
+  outputFailure(): GitsignError | undefined
+}
+
+/**
+ * The io of this process. Its `stdout` throws nothing: what a verb finds out counts, whoever reads it, so it goes on and output
+ * behind a failure is dropped. A reader that is gone, such as `head`, is no failure.
+ */
+export function processIo(): ProcessIo {
+  let isCut = false
+  let failure: GitsignError | undefined
+  const stdout = (text: string): void => {
+    if (isCut) return
+    try {
+      writeAll(STDOUT, Buffer.from(text, "utf8"), "stdout")
+    } catch (error) {
+      isCut = true
+      if (isGitsignError(error) && errnoOf(error.cause) !== "EPIPE") failure = error
+    }
+  }
   return {
     env: process.env,
     cwd: workingDirectory(),
-    stdout: (text) => writeAll(STDOUT, Buffer.from(text, "utf8"), "stdout"),
+    stdout,
     stderr: (text) => writeWhatGoes(STDERR, text),
+    outputFailure: () => failure,
   }
 }
+
+/**
+ * Tells the process that has started this one something, on stdout.
+ *
+ * @throws ERR_IO when it is gone
+ */
+export const tellStarter = (text: string): void => writeAll(STDOUT, Buffer.from(text, "utf8"), "stdout")
 
 /** A directory that was removed under the process; everything that needs it fails by itself. */
 function workingDirectory(): string {
@@ -139,15 +169,3 @@ const pause = (ms: number): void => {
 
 const errnoOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : ""
-
-const REASONS: Readonly<Record<string, string>> = {
-  EPIPE: "nobody reads it any more",
-  EBADF: "it is closed",
-  ENOSPC: "the disk is full",
-  ENOENT: "there is no such file",
-  EACCES: "permission denied",
-  EISDIR: "it is a directory",
-}
-
-/** What an error of the system means, in words. */
-export const reasonOf = (error: unknown): string => REASONS[errnoOf(error)] ?? String(error)

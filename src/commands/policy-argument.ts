@@ -9,6 +9,7 @@ import { basename, join, relative, resolve } from "node:path"
 import { POLICY_PATHS, type PolicyPlace } from "../audit/policy-place.ts"
 import { type LoadedPolicy, loadPolicy, openPolicy, openPolicyAt, splitRevision } from "../audit/policy-source.ts"
 import { GitsignError } from "../errors.ts"
+import { resolveCommit, tryResolve } from "../git/revisions.ts"
 import { runGit } from "../git/run.ts"
 import { type Example, parseExamples } from "../policy/example-entries.ts"
 import type { CommandIo } from "./io.ts"
@@ -31,7 +32,8 @@ export interface FormatOption {
  * Opens the policy that is named. Nothing named: what `gitsign.policy` says, else the file in the work tree, else that of HEAD.
  * A name that ends in `.yaml` or `.yml`, or begins with `/` or `.`, is a file; any other without a colon is a revision.
  *
- * @throws ERR_POLICY_MISSING when there is none, ERR_GIT outside of a repository, and as `readPolicy` and `readPolicyAt`
+ * @throws ERR_POLICY_MISSING when there is none; ERR_USAGE for a name that names nothing, and outside of a repository; and as
+ * `readPolicy` and `readPolicyAt`
  */
 export async function openNamed(io: CommandIo, messages: Messages, name: string | undefined): Promise<PolicyPlace> {
   if (name === undefined) return openInForce(io, messages)
@@ -39,6 +41,7 @@ export async function openNamed(io: CommandIo, messages: Messages, name: string 
   if (!isInCommit && isFileName(name)) return openPolicy(io, io.cwd, name)
   await checkRepository(io)
   if (isInCommit) return openPolicy(io, io.cwd, name)
+  await resolveCommit(io, name, "ERR_USAGE")
   const place = await openPolicyAt(io, name, name)
   if (place !== undefined) return place
   throw new GitsignError("ERR_POLICY_MISSING", `${name} holds neither ${POLICY_PATHS.join(" nor ")}`)
@@ -52,7 +55,9 @@ async function openInForce(io: CommandIo, messages: Messages): Promise<PolicyPla
   if (policy !== undefined) return openPolicy(io, top ?? io.cwd, policy)
   const path = top === undefined ? undefined : POLICY_PATHS.find((one) => isThere(join(top, one)))
   if (top !== undefined && path !== undefined) return openPolicy(io, io.cwd, shownFrom(io.cwd, join(top, path)))
-  const atHead = top === undefined ? await openPolicyAt(io, "HEAD") : undefined
+  // A bare repository without commits holds none.
+  const isBare = top === undefined && (await tryResolve(io, "HEAD")) !== undefined
+  const atHead = isBare ? await openPolicyAt(io, "HEAD") : undefined
   if (atHead !== undefined) return atHead
   throw new GitsignError("ERR_POLICY_MISSING", "there is no policy here, and gitsign.policy names none")
 }
@@ -66,7 +71,7 @@ function shownFrom(cwd: string, path: string): string {
   return shown.includes(":") ? path : shown
 }
 
-/** The top of the work tree; undefined in a bare repository. @throws ERR_GIT outside of any repository */
+/** The top of the work tree; undefined in a bare repository. @throws ERR_USAGE outside of any repository */
 export async function topOf(io: CommandIo): Promise<string | undefined> {
   const { status, stdout, stderr } = await runGit(io, ["rev-parse", "--is-inside-work-tree", "--show-cdup"])
   const [inside = "", up = ""] = stdout.toString("utf8").split("\n")

@@ -6,9 +6,10 @@
 
 import type { PolicyPlace } from "../audit/policy-place.ts"
 import { type LoadedPolicy, loadPolicy } from "../audit/policy-source.ts"
-import { GitsignError, isGitsignError } from "../errors.ts"
+import { ERROR_CODES, GitsignError, isGitsignError } from "../errors.ts"
 import { jsonText, printable } from "../formats/printable.ts"
 import { feedGit, isShallow } from "../git/revisions.ts"
+import { beginsLater } from "../policy/lint.ts"
 import type { PolicyWarning } from "../policy/model.ts"
 import { readYaml } from "../policy/yaml.ts"
 import type { CommandIo } from "./io.ts"
@@ -36,7 +37,11 @@ export async function checkPolicy(
   const loaded = await loadedOr(place, (error) => {
     if (options.format === "json") io.stdout(jsonText(documentOf(place.source, undefined, error, [])))
   })
-  const warnings = [...loaded.compiled.policy.warnings, ...(await absentCommits(io, place.text, loaded))]
+  const warnings = [
+    ...loaded.compiled.policy.warnings,
+    ...futureSince(place.text, loaded),
+    ...(await absentCommits(io, place.text, loaded)),
+  ]
   warnings.sort((a, b) => a.line - b.line)
   if (options.format === "json") io.stdout(jsonText(documentOf(loaded.source, loaded, undefined, warnings)))
   else io.stdout(textOf(loaded, warnings))
@@ -88,11 +93,19 @@ const SIGNER_IN_A_LINE = "{ issuer: 'https://accounts.google.com', subject: alic
 const POLICY_IN_A_LINE = `{ version: 1, signers: { us: [${SIGNER_IN_A_LINE}] }, rules: [{ name: main, branches: [main], signers: [us] }] }`
 const EXAMPLES_IN_A_LINE = `{ examples: [{ signer: ${SIGNER_IN_A_LINE}, branch: main, expect: allowed }] }`
 
-/** The hint of the table is at this very verb: a file that is in order says more. */
+/** What the reader says of a file that is not begun as it should be, and not of one line in it. */
+const HAS_NO_FORM =
+  / line \d+: (is empty|.*has to be a map, not |this is no policy|a (policy|file of examples): \w+ is missing)/
+
+/** The hint of the table is at this very verb. Where there is nothing to correct yet, a file that is in order says more. */
 function withExample(error: GitsignError, example: string): GitsignError {
   const { code, message, cause } = error
-  if (code !== "ERR_POLICY" || error.hint !== new GitsignError(code, "").hint) return error
-  return new GitsignError(code, message, { cause, hint: `a whole file in one line: ${example}` })
+  if (code !== "ERR_POLICY" || error.hint !== ERROR_CODES.ERR_POLICY.hint) return error
+  const where = / line \d+: /.test(message) ? "that line" : "it"
+  const hint = HAS_NO_FORM.test(message)
+    ? `a whole file in one line: ${example}`
+    : `correct ${where}; every member is in docs/policy.md`
+  return new GitsignError(code, message, { cause, hint })
 }
 
 /** Exempted commits, and the one of `since:`, that this repository does not have: most likely mistyped. */
@@ -115,6 +128,12 @@ async function absentCommits(
     if (types[index] === "commit" || types[index] === "tag") return []
     return [{ id: "unknown-commit", line, message: `${id.slice(0, 12)}, ${what}, is no commit of this repository` }]
   })
+}
+
+/** A date that is still to come, most likely mistyped. */
+function futureSince(text: Uint8Array, { compiled: { policy } }: LoadedPolicy): PolicyWarning[] {
+  const message = beginsLater(policy, new Date())
+  return message === undefined ? [] : [{ id: "since-future", line: lineOfSince(text, policy.source), message }]
 }
 
 function lineOfSince(text: Uint8Array, source: string): number {

@@ -68,7 +68,10 @@ function trialLines({ branch }: History, trial: Trial): readonly string[] {
   if ("reason" in trial) return [`what this policy would refuse cannot be told here: ${trial.reason}`]
   const { judged, refused } = trial
   if (refused.length === 0) {
-    return [`under this policy all ${judged} that it judges for ${branch} and the tags are accepted`]
+    const what = judged === 1 ? "the one" : `all ${judged}`
+    return [
+      `under this policy ${what} that it judges for ${branch} and the tags ${judged === 1 ? "is" : "are"} accepted`,
+    ]
   }
   return [
     `under this policy ${refused.length} of the ${judged} that it judges would be refused:`,

@@ -12,7 +12,7 @@ import { type Beginning, type Beginnings, beginningsOf, type Seen, signersSeen }
 import type { AuditTarget } from "../audit/targets.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { jsonText, printable } from "../formats/printable.ts"
-import { currentBranch, listRefs, tryResolve, walkCommits } from "../git/revisions.ts"
+import { currentBranch, listRefs, resolveCommit, tryResolve, walkCommits } from "../git/revisions.ts"
 import { runGit } from "../git/run.ts"
 import { type ProposedSince, proposePolicy } from "../policy/propose.ts"
 import { auditOptionsOf } from "./audit-options.ts"
@@ -63,12 +63,12 @@ export async function proposeFromHistory(io: CommandIo, messages: Messages, opti
 }
 
 async function historyOf(io: CommandIo, all: boolean): Promise<History> {
-  const head = await tryResolve(io, "HEAD^{commit}")
-  if (head === undefined) {
-    throw new GitsignError("ERR_GIT", "there is no commit HEAD in this repository", {
+  if ((await tryResolve(io, "HEAD")) === undefined) {
+    throw new GitsignError("ERR_USAGE", "there is no commit in this repository yet", {
       hint: "make the first signed commit with: git commit -S",
     })
   }
+  const { id: head } = await resolveCommit(io, "HEAD")
   const refs = await listRefs(io, "refs/tags/", ...(all ? ["refs/heads/", "refs/remotes/"] : []))
   const tags = refs.filter(({ name }) => name.startsWith("refs/tags/"))
   const tips = refs.filter(({ name, type }) => !name.startsWith("refs/tags/") && type === "commit").map(({ id }) => id)

@@ -5,7 +5,7 @@
  */
 
 import { Command, Option } from "commander"
-import { showHelp, withExamples } from "./help.ts"
+import { helpVerb, withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
 import type { Messages } from "./messages.ts"
 import { POLICY_ARGUMENT } from "./policy-argument.ts"
@@ -33,7 +33,7 @@ export function policyCommand(io: CommandIo, messages: Messages, exit: (status: 
     .addCommand(explainCommand(tools))
     .addCommand(testCommand(tools))
     .addCommand(diffCommand(tools))
-    .addCommand(helpVerb())
+    .addCommand(helpVerb("gitsign policy help diff"))
     .helpCommand(false)
   return withExamples(command, [
     "gitsign policy init            # propose one from who has signed so far",
@@ -93,7 +93,7 @@ function explainCommand({ io, messages, exit }: Tools): Command {
   return withExamples(command, [
     "gitsign policy explain dev@example.com",
     "gitsign policy explain dev@example.com --issuer https://accounts.google.com --ref main --path src/a.c",
-    "gitsign policy explain https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main --ref refs/tags/v1.0",
+    "gitsign policy explain https://github.com/acme/app/.github/workflows/ci.yml@refs/heads/main --ref refs/tags/v1.0",
   ])
 }
 
@@ -124,13 +124,4 @@ function diffCommand({ io, messages, exit }: Tools): Command {
     "gitsign policy diff main feature",
     "gitsign policy diff --exit-code origin/main .gitsign/policy.yaml",
   ])
-}
-
-/** `gitsign policy help`, which elsewhere shows the help of the whole for what it does not know. */
-function helpVerb(): Command {
-  const command = new Command("help")
-    .description("show the help of a verb")
-    .argument("[verb]")
-    .action((verb: string | undefined) => showHelp(command.parent ?? command, verb === undefined ? [] : [verb]))
-  return withExamples(command, ["gitsign policy help diff"])
 }

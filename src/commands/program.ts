@@ -17,11 +17,18 @@ export async function runProgram(program: Program, argv: readonly string[]): Pro
   // Left to the runtime they would end it with 1, which means "not verified".
   const stop = (error: unknown): never => process.exit(messages.error(error))
   process.on("uncaughtException", stop).on("unhandledRejection", stop)
+  const status = await statusOf(() => program(argv, io, messages), messages)
+  const lost = io.outputFailure()
+  const told = lost === undefined ? 0 : messages.error(lost)
+  messages.close()
+  // A disk that is full may be told besides, and not instead of, what was found out.
+  return status === 0 ? told : status
+}
+
+async function statusOf(work: () => Promise<number>, messages: Messages): Promise<number> {
   try {
-    return await program(argv, io, messages)
+    return await work()
   } catch (error) {
     return messages.error(error)
-  } finally {
-    messages.close()
   }
 }

@@ -4,15 +4,15 @@
  * @module
  */
 
-import { homedir } from "node:os"
 import { join, resolve } from "node:path"
 import { Command, InvalidArgumentError, Option } from "commander"
 import { GitsignError, isGitsignError, messageOf } from "../errors.ts"
 import type { DaemonReport, SandboxView } from "../sandbox/daemon.ts"
 import type { SandboxFiles } from "../sandbox/sandbox-files.ts"
 import type { TokenOptions } from "../sandbox/token.ts"
-import { withExamples } from "./help.ts"
-import type { CommandIo } from "./io.ts"
+import { homeDirectory } from "../services/home-directory.ts"
+import { helpVerb, withExamples } from "./help.ts"
+import { type CommandIo, tellStarter } from "./io.ts"
 import { thisProgram } from "./this-program.ts"
 
 interface DirectoryOptions {
@@ -51,6 +51,8 @@ export function sandboxCommand(io: CommandIo): Command {
     .addCommand(statusCommand(io))
     .addCommand(envCommand(io))
     .addCommand(tokenCommand(io))
+    .addCommand(helpVerb("gitsign sandbox help token"))
+    .helpCommand(false)
   return withExamples(command, [
     "gitsign sandbox start",
     'eval "$(gitsign sandbox env --token dev@example.com)"',
@@ -109,7 +111,7 @@ async function runUntilStopped(io: CommandIo, directory: string, ready: (files: 
 
 /** The process behind `sandbox start`: it tells the one that waits for it whether it runs, then goes on alone. */
 async function runAsDaemon(io: CommandIo, directory: string): Promise<void> {
-  const report = (value: DaemonReport): void => io.stdout(`${JSON.stringify(value)}\n`)
+  const report = (value: DaemonReport): void => tellStarter(`${JSON.stringify(value)}\n`)
   let running = false
   try {
     await runUntilStopped(io, directory, () => {
@@ -258,13 +260,13 @@ function tokenOptions(email: string | undefined, flags: TokenFlags): TokenOption
 }
 
 function parseSeconds(text: string): number {
-  if (!/^-?\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is not a whole number of seconds.")
+  if (!/^-?\d{1,9}$/.test(text)) throw new InvalidArgumentError("it has to be a whole number of seconds")
   return Number(text)
 }
 
 function collectClaim(text: string, claims: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-  if (name === undefined || value === undefined) throw new InvalidArgumentError("It is not NAME=VALUE.")
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("it has to be NAME=VALUE")
   return { ...claims, [name]: value }
 }
 
@@ -275,7 +277,11 @@ function directoryOf(io: CommandIo, { dir }: DirectoryOptions): string {
   // The specification has relative paths ignored.
   if (XDG_STATE_HOME?.startsWith("/")) return join(XDG_STATE_HOME, "gitsign", "sandbox")
   if (process.platform === "win32" && LOCALAPPDATA) return join(LOCALAPPDATA, "gitsign", "sandbox")
-  return join(io.env.HOME || homedir(), ".local", "state", "gitsign", "sandbox")
+  const home = io.env.HOME || homeDirectory(io.env)
+  if (home !== undefined) return join(home, ".local", "state", "gitsign", "sandbox")
+  throw new GitsignError("ERR_CONFIG", "there is no home directory to keep the sandbox in", {
+    hint: "say where: --dir DIRECTORY",
+  })
 }
 
 const dirFlag = ({ dir }: DirectoryOptions): string =>

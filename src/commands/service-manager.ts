@@ -7,9 +7,11 @@
 
 import { spawn } from "node:child_process"
 import { lstatSync, readlinkSync, unlinkSync } from "node:fs"
-import { homedir, userInfo } from "node:os"
+import { userInfo } from "node:os"
 import { basename, isAbsolute, join } from "node:path"
+import { GitsignError } from "../errors.ts"
 import { shellQuote } from "../formats/printable.ts"
+import { homeDirectory } from "../services/home-directory.ts"
 import type { CommandIo } from "./io.ts"
 import {
   EXTRA_SOCKET_UNIT,
@@ -79,7 +81,11 @@ export function runCommand(
 /** A command as a person can paste it. */
 export const commandLine = (words: readonly string[]): string => words.map(shellQuote).join(" ")
 
-const homeOf = ({ env }: CommandIo): string => env.HOME || homedir()
+function homeOf({ env }: CommandIo): string {
+  const home = env.HOME || homeDirectory(env)
+  if (home !== undefined) return home
+  throw new GitsignError("ERR_CONFIG", "there is no home directory to install a service in", { hint: "set HOME" })
+}
 
 const SYSTEMCTL = ["systemctl", "--user"] as const
 

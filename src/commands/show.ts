@@ -9,9 +9,11 @@ import { GitsignError } from "../errors.ts"
 import { describeObject } from "../formats/predicate.ts"
 import { jsonText } from "../formats/printable.ts"
 import { readOneObject } from "../git/objects.ts"
+import { resolveRevision } from "../git/revisions.ts"
 import { runGit } from "../git/run.ts"
 import { withExamples } from "./help.ts"
 import type { CommandIo } from "./io.ts"
+import { checkRepository } from "./repository.ts"
 
 /** The verb `show`. */
 export function showCommand(io: CommandIo): Command {
@@ -24,9 +26,13 @@ export function showCommand(io: CommandIo): Command {
 }
 
 async function show(io: CommandIo, revision: string, remote: string): Promise<void> {
-  const { type, id, raw } = await readOneObject(io, revision)
+  await checkRepository(io)
+  const object = await resolveRevision(io, revision, "ERR_USAGE")
+  const { type, id, raw } = await readOneObject(io, object.id)
   if (type !== "commit" && type !== "tag") {
-    throw new GitsignError("ERR_GIT", `${revision} is a ${type}, neither a commit nor a tag`)
+    throw new GitsignError("ERR_USAGE", `${revision} is a ${type}, neither a commit nor a tag`, {
+      hint: "name a commit or a tag, such as HEAD or v1.0",
+    })
   }
   const statement = describeObject(type, raw, id.length === 40 ? "sha1" : "sha256", await remoteAddress(io, remote))
   io.stdout(jsonText(statement))

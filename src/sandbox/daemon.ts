@@ -13,7 +13,7 @@ import { GitsignError, messageOf } from "../errors.ts"
 import { type SandboxStatus, STATUS_PATH, STOP_PATH } from "./control.ts"
 import { HOST } from "./http-server.ts"
 import { openSandboxFiles, type SandboxFiles } from "./sandbox-files.ts"
-import { prepareDirectory } from "./state.ts"
+import { prepareDirectory, systemError } from "./state.ts"
 
 /** How long a sandbox on this machine may take to answer, to start and to stop; in milliseconds. */
 const ANSWER_MS = 5000
@@ -112,7 +112,10 @@ export async function startDaemon(directory: string, command: readonly string[])
 
 async function runDaemon(directory: string, [program, ...args]: readonly string[]): Promise<DaemonReport> {
   if (program === undefined) throw new RangeError("no program")
-  const log = await open(join(directory, LOG_FILE), "a", 0o600)
+  const path = join(directory, LOG_FILE)
+  const log = await open(path, "a", 0o600).catch((cause: unknown) => {
+    throw systemError(`${path} cannot be written`, cause)
+  })
   try {
     // The directory of the caller may have to be unmounted or removed while the daemon runs.
     const cwd = resolve(directory)

@@ -8,10 +8,11 @@
  */
 
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
 import { chmod, link, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises"
 import { userInfo } from "node:os"
-import { join } from "node:path"
-import { GitsignError } from "../errors.ts"
+import { dirname, join } from "node:path"
+import { GitsignError, reasonOf } from "../errors.ts"
 import { encodePem } from "../formats/pem.ts"
 import {
   encodeCertificate,
@@ -77,7 +78,7 @@ const sandboxError = (message: string, options?: { cause?: unknown; hint?: strin
  */
 export async function prepareDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory)
     const foreign = (await readdir(directory)).find((name) => !OWN_NAMES.test(name))
     if (foreign !== undefined) {
       throw sandboxError(`${directory} holds something that is not a sandbox: ${foreign}`, {
@@ -91,7 +92,22 @@ export async function prepareDirectory(directory: string): Promise<void> {
     await chmod(directory, 0o700)
   } catch (error) {
     if (error instanceof GitsignError) throw error
-    throw sandboxError(`${directory} cannot be used: ${reasonOf(error)}`, { cause: error })
+    throw systemError(`${directory} cannot be used`, error)
+  }
+}
+
+/** With those on the way to it. Not `recursive`, with which Node tries for ever where nothing can be made, as in /proc. */
+async function makeDirectory(directory: string): Promise<void> {
+  const make = (): Promise<unknown> =>
+    mkdir(directory, { mode: 0o700 }).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+    })
+  try {
+    await make()
+  } catch (error) {
+    if (!isMissing(error) || existsSync(dirname(directory))) throw error
+    await makeDirectory(dirname(directory))
+    await make()
   }
 }
 
@@ -107,7 +123,7 @@ export async function readState(directory: string): Promise<SandboxState | undef
     text = await readFile(path, "utf8")
   } catch (error) {
     if (isMissing(error)) return undefined
-    throw sandboxError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error })
+    throw systemError(`${path} cannot be read`, error)
   }
   try {
     return interpret(JSON.parse(text) as StateFile)
@@ -145,7 +161,7 @@ export async function createState(directory: string, port: number, now: Date): P
     }
     await syncDirectory(directory)
   } catch (error) {
-    throw sandboxError(`${path} cannot be written: ${reasonOf(error)}`, { cause: error })
+    throw systemError(`${path} cannot be written`, error)
   }
   const state = await readState(directory)
   if (state === undefined) throw sandboxError(`${path} disappeared`)
@@ -234,8 +250,9 @@ export const logIdOf = (spki: Uint8Array): Buffer => createHash("sha256").update
 /** Whether an error says that a file is not there. */
 export const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException | undefined)?.code === "ENOENT"
 
-/** What the system said, without the path that the message names already. */
-export const reasonOf = (error: unknown): string => {
-  const { code, message } = error as NodeJS.ErrnoException
-  return code ?? message
-}
+/** The error for what the system does not let the sandbox do with a file or directory of its own. */
+export const systemError = (what: string, cause: unknown): GitsignError =>
+  sandboxError(`${what}: ${reasonOf(cause)}`, {
+    cause,
+    hint: "see that this user may write there and that there is room, or name another directory with --dir",
+  })

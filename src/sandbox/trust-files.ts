@@ -7,11 +7,10 @@
 import { randomBytes } from "node:crypto"
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { GitsignError } from "../errors.ts"
 import { encodePem } from "../formats/pem.ts"
 import { spkiOf } from "./certificates.ts"
 import { HOST } from "./http-server.ts"
-import { isMissing, logIdOf, reasonOf, type SandboxState } from "./state.ts"
+import { isMissing, logIdOf, type SandboxState, systemError } from "./state.ts"
 
 /** The services' addresses. */
 export interface SandboxUrls {
@@ -128,7 +127,7 @@ export async function writeFiles(directory: string, files: ReadonlyMap<string, s
       await writeFile(temporary, content, { mode: 0o600 })
       await rename(temporary, path)
     } catch (error) {
-      throw new GitsignError("ERR_SANDBOX", `${path} cannot be written: ${reasonOf(error)}`, { cause: error })
+      throw systemError(`${path} cannot be written`, error)
     }
   }
 }
@@ -139,6 +138,6 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8")
   } catch (error) {
     if (isMissing(error)) return undefined
-    throw new GitsignError("ERR_SANDBOX", `${path} cannot be read: ${reasonOf(error)}`, { cause: error })
+    throw systemError(`${path} cannot be read`, error)
   }
 }

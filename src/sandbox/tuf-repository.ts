@@ -8,11 +8,10 @@
 import { createHash, type KeyObject, sign } from "node:crypto"
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
-import { GitsignError } from "../errors.ts"
 import { encodePem } from "../formats/pem.ts"
 import { spkiOf } from "./certificates.ts"
 import type { Route } from "./http-server.ts"
-import { reasonOf, type SandboxState } from "./state.ts"
+import { type SandboxState, systemError } from "./state.ts"
 import { readIfThere, type SandboxUrls, TRUST_FILES, trustFiles, writeFiles } from "./trust-files.ts"
 
 /** Where the repository is in the state directory. */
@@ -56,7 +55,7 @@ export async function openTufRepository(
   try {
     await mkdir(join(path, "targets"), { recursive: true, mode: 0o700 })
   } catch (error) {
-    throw new GitsignError("ERR_SANDBOX", `${path} cannot be made: ${reasonOf(error)}`, { cause: error })
+    throw systemError(`${path} cannot be made`, error)
   }
   const targets = targetsOf(state, urls)
   const files = await readMetadata(path, targets)

@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from "node:fs"
-import { GitsignError, messageOf } from "../errors.ts"
+import { GitsignError, reasonOf } from "../errors.ts"
 
 /** Files that say what to trust; each replaces its part of the trusted root. */
 export interface TrustSettings {
@@ -35,7 +35,10 @@ export function readTrustFiles(settings: TrustSettings): TrustFiles {
     try {
       return readFileSync(path, "utf8")
     } catch (cause) {
-      throw new GitsignError("ERR_TRUSTED_ROOT", `the ${what} cannot be read: ${messageOf(cause)}`, { cause })
+      throw new GitsignError("ERR_TRUSTED_ROOT", `the ${what} ${path} cannot be read: ${reasonOf(cause)}`, {
+        cause,
+        hint: "correct the setting or flag that names this file",
+      })
     }
   }
   return {

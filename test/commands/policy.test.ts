@@ -166,13 +166,27 @@ describe("check", () => {
     expect((await json(path, ["check"])).document.warnings).toEqual([])
   })
 
+  test("a date that is still to come", async () => {
+    const path = repository({ ".gitsign/policy.yaml": `${POLICY}since: 2099-01-01\n` })
+    const { document } = await json(path, ["check"])
+    expect(document.warnings).toMatchObject([
+      { id: "since-date", line: 16 },
+      { id: "since-future", line: 16, message: expect.stringMatching(/^since: 2099-01-01 in .* is in the future: /) },
+    ])
+    write(path, { ".gitsign/policy.yaml": `${POLICY}since: 2001-01-01\n` })
+    expect((await json(path, ["check"])).document.warnings).toMatchObject([{ id: "since-date" }])
+  })
+
   test("a policy that cannot be used is told in both ways", async () => {
     const path = repository({ ".gitsign/policy.yaml": POLICY.replace("version: 1", "version: 1\nnonsense: true") })
     const text = await policy(path, ["check"])
     expect([text.status, text.stdout]).toEqual([2, ""])
     expect(text.stderr).toMatch(/^gitsign: error: .*policy\.yaml line 2: .*nonsense.* \[ERR_POLICY\]\ngitsign: hint: /)
-    // What the hint shows is a policy without a fault.
-    const [, example = ""] = /hint: a whole file in one line: (.*)\n$/.exec(text.stderr) ?? []
+    expect(text.stderr).toMatch(/\ngitsign: hint: correct that line; every member is in docs\/policy\.md\n$/)
+    // What the hint shows where nothing is there yet is a policy without a fault.
+    write(path, { "empty.yaml": "" })
+    const empty = await policy(path, ["check", "empty.yaml"])
+    const [, example = ""] = /hint: a whole file in one line: (.*)\n$/.exec(empty.stderr) ?? []
     write(path, { "example.yaml": example })
     expect((await policy(path, ["check", "example.yaml"])).status).toBe(0)
     const { status, stderr, document } = await json(path, ["check"])
@@ -187,7 +201,7 @@ describe("check", () => {
     ["nothing.yaml", 2, "ERR_POLICY_MISSING"],
     ["main:nothing.yaml", 2, "ERR_POLICY_MISSING"],
     ["none", 2, "ERR_POLICY_MISSING"],
-    ["no-such-branch", 3, "ERR_GIT"],
+    ["no-such-branch", 2, "ERR_USAGE"],
     ["link.yaml", 2, "ERR_POLICY_FILE"],
     ["--nonsense", 2, "ERR_USAGE"],
   ])("%s exits with %i", async (name, status, code) => {
@@ -207,9 +221,9 @@ describe("check", () => {
     for (const args of [["check"], ["init"], ["init", "--write"], ["diff", "main"], ["diff", "main:x", "main"]]) {
       const ran = await policy(outside, args)
       expect(ran.stderr).toBe(
-        "gitsign: error: not a git repository [ERR_GIT]\ngitsign: hint: run it inside the repository\n",
+        "gitsign: error: not a git repository [ERR_USAGE]\ngitsign: hint: run it inside the repository\n",
       )
-      expect(ran.status).toBe(3)
+      expect(ran.status).toBe(2)
     }
     write(outside, { "policy.yaml": POLICY })
     expect((await policy(outside, ["check", "policy.yaml"])).status).toBe(0)
@@ -335,7 +349,7 @@ describe("test", () => {
     const broken = await policy(path, ["test"])
     expect(broken.stderr).toMatch(/policy\.test\.yaml line 2: .*\[ERR_POLICY\]/)
     const checked = await policy(path, ["check"])
-    expect(checked.stderr).toMatch(/policy\.test\.yaml line 2: .*\n.*a whole file in one line: \{ examples: /)
+    expect(checked.stderr).toMatch(/policy\.test\.yaml line 2: .*\n.*hint: correct that line; /)
     expect(checked.status).toBe(2)
     expect(broken.status).toBe(2)
     rmSync(join(path, ".gitsign/policy.test.yaml"))
@@ -387,7 +401,7 @@ describe("init", () => {
     expect([ran.status, ran.stdout]).toEqual([1, ""])
     const empty = join(root, "empty")
     execFileSync("git", ["init", "-q", empty], { env: ENV })
-    expect(await policy(empty, ["init"])).toMatchObject({ status: 3, stdout: "" })
+    expect(await policy(empty, ["init"])).toMatchObject({ status: 2, stdout: "" })
   })
 
   test("does not replace a policy, nor write through a link, nor into a bare repository", async () => {

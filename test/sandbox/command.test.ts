@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { prepareDirectory } from "../../src/sandbox/state.ts"
 import { get, temporaryFolder } from "./client.ts"
 import { buildSandboxProgram, type Ran, run } from "./program.ts"
 
@@ -41,6 +42,21 @@ describe("before the first start", () => {
     }
     expect(JSON.parse((await sandbox("status", "--format", "json")).stdout)).toEqual({ running: false, directory })
     expect(await sandbox("stop")).toMatchObject({ status: 0, stdout: "the sandbox did not run\n" })
+  })
+
+  test("a directory that cannot be made is refused at once and in words", async () => {
+    writeFileSync(join(folder, "file"), "")
+    const below = await run(script, ["sandbox", "start", "--dir", join(folder, "file", "sandbox")])
+    expect(below.stderr).toContain("it, or a part of its path, is no directory [ERR_SANDBOX]\ngitsign: hint: see that ")
+    expect(below.status).toBe(3)
+    const deep = join(folder, "one", "two", "three")
+    await prepareDirectory(deep)
+    expect(statSync(deep).mode & 0o777).toBe(0o700)
+    // Where Node's own `mkdir -p` would try for ever.
+    if (!existsSync("/proc/self")) return
+    const nowhere = await run(script, ["sandbox", "start", "--dir", "/proc/gitsign"])
+    expect(nowhere.stderr).toContain("/proc/gitsign cannot be used: there is no such file [ERR_SANDBOX]")
+    expect(nowhere.status).toBe(3)
   })
 })
 
