@@ -7,7 +7,7 @@
  * @module
  */
 
-import { GitsignError, messageOf } from "../errors.ts"
+import { GitsignError, reasonOf } from "../errors.ts"
 import { shellQuote } from "../formats/printable.ts"
 
 /** The change that a CI job runs for. */
@@ -22,6 +22,8 @@ export interface CiContext {
   readonly head: string
   /** The full name of the branch that is changed, for a pull request its target; or of the tag. */
   readonly ref: string
+  /** What whoever made the change calls the branch that it was made on; undefined where nobody knows, or there is none. */
+  readonly source: string | undefined
   /** What `--format` is when nobody says it. */
   readonly format: "github" | "text"
   /** What to do when `base` or `head` is not there, or the clone is shallow. */
@@ -65,6 +67,7 @@ interface Change {
   readonly base: string | undefined
   readonly head: string
   readonly ref: string
+  readonly source: string | undefined
 }
 
 function actions(system: "github" | "gitea" | "forgejo", env: Env, files: CiFiles): CiContext {
@@ -93,7 +96,11 @@ function eventOf(env: Env, { readFile }: CiFiles): Payload {
   try {
     return payload(JSON.parse(readFile(path)))
   } catch (cause) {
-    throw new GitsignError("ERR_CONFIG", `cannot read the event in GITHUB_EVENT_PATH: ${messageOf(cause)}`, { cause })
+    throw unusable(
+      `cannot read the event in GITHUB_EVENT_PATH: ${reasonOf(cause)}`,
+      "GITHUB_EVENT_PATH has to name the file with the event's payload, as the runner sets it",
+      cause,
+    )
   }
 }
 
@@ -101,11 +108,13 @@ function actionsChange(env: Env, event: Payload): Change {
   const pull = event.pull_request
   if (pull !== undefined && pull !== null) {
     const { base, head } = payload(pull)
+    const ref = branch("pull_request.base.ref", payload(base).ref)
     // Not GITHUB_SHA: that is a merge which GitHub made for the test, and which nobody signs.
     return {
       base: objectId("pull_request.base.sha", payload(base).sha),
       head: objectId("pull_request.head.sha", payload(head).sha),
-      ref: branch("pull_request.base.ref", payload(base).ref),
+      ref,
+      source: sourceOf(payload(head).ref, ref),
     }
   }
   const group = payload(event.merge_group)
@@ -114,11 +123,12 @@ function actionsChange(env: Env, event: Payload): Change {
       base: objectId("merge_group.base_sha", group.base_sha),
       head: objectId("merge_group.head_sha", group.head_sha),
       ref: branch("merge_group.base_ref", group.base_ref),
+      source: undefined,
     }
   }
-  const ref = refName("GITHUB_REF", env.GITHUB_REF ?? "")
+  const ref = actionsRef(env)
   const known = otherBranch("repository.default_branch", payload(event.repository).default_branch, ref)
-  if (ref.startsWith("refs/tags/")) return { base: known, head: ref, ref }
+  if (ref.startsWith("refs/tags/")) return { base: known, head: ref, ref, source: undefined }
   const isPush = env.GITHUB_EVENT_NAME === "push"
   const before = isPush ? idOrZero("before", event.before) : undefined
   const after = isPush ? idOrZero("after", event.after) : undefined
@@ -126,7 +136,18 @@ function actionsChange(env: Env, event: Payload): Change {
     base: before ?? known,
     head: after ?? objectId("GITHUB_SHA", env.GITHUB_SHA),
     ref,
+    source: labelOf(ref),
   }
+}
+
+/** @throws ERR_CONFIG also for the ref of a pull request, which is neither a branch nor a tag: what it changes, only its event says */
+function actionsRef({ GITHUB_REF: value = "", GITHUB_EVENT_PATH: path }: Env): string {
+  if (!value.startsWith("refs/pull/")) return refName("GITHUB_REF", value)
+  const where = path ? `the event in GITHUB_EVENT_PATH (${path}) has none` : "GITHUB_EVENT_PATH names no event"
+  throw unusable(
+    `GITHUB_REF is of a pull request, ${value}, and ${where}`,
+    "GITHUB_EVENT_PATH has to name the event of the pull request, with pull_request.base and pull_request.head",
+  )
 }
 
 function gitlab(env: Env): CiContext {
@@ -154,15 +175,17 @@ function gitlabChange(env: Env): Change {
       // In a pipeline for merged results CI_COMMIT_SHA is a merge that GitLab made for it.
       head: idOrZero("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", env.CI_MERGE_REQUEST_SOURCE_BRANCH_SHA) ?? sha,
       ref,
+      source: sourceOf(env.CI_MERGE_REQUEST_SOURCE_BRANCH_NAME, ref),
     }
   }
   if (env.CI_COMMIT_TAG) {
     const ref = refName("CI_COMMIT_TAG", `refs/tags/${env.CI_COMMIT_TAG}`)
-    return { base: otherBranch("CI_DEFAULT_BRANCH", env.CI_DEFAULT_BRANCH, ref), head: ref, ref }
+    return { base: otherBranch("CI_DEFAULT_BRANCH", env.CI_DEFAULT_BRANCH, ref), head: ref, ref, source: undefined }
   }
   const ref = branch("CI_COMMIT_BRANCH", env.CI_COMMIT_BRANCH)
   const before = idOrZero("CI_COMMIT_BEFORE_SHA", env.CI_COMMIT_BEFORE_SHA)
-  return { base: before ?? otherBranch("CI_DEFAULT_BRANCH", env.CI_DEFAULT_BRANCH, ref), head: sha, ref }
+  const known = otherBranch("CI_DEFAULT_BRANCH", env.CI_DEFAULT_BRANCH, ref)
+  return { base: before ?? known, head: sha, ref, source: labelOf(ref) }
 }
 
 function buildkite(env: Env): CiContext {
@@ -183,22 +206,29 @@ function buildkiteChange(env: Env): Change {
   if (env.BUILDKITE_TAG) {
     const ref = refName("BUILDKITE_TAG", `refs/tags/${env.BUILDKITE_TAG}`)
     const name = "BUILDKITE_PIPELINE_DEFAULT_BRANCH"
-    return { base: otherBranch(name, env.BUILDKITE_PIPELINE_DEFAULT_BRANCH, ref), head: ref, ref }
+    return { base: otherBranch(name, env.BUILDKITE_PIPELINE_DEFAULT_BRANCH, ref), head: ref, ref, source: undefined }
   }
   // A build that somebody starts for a branch says HEAD.
   const head = env.BUILDKITE_COMMIT === "HEAD" ? "HEAD" : objectId("BUILDKITE_COMMIT", env.BUILDKITE_COMMIT)
   const isPullRequest = env.BUILDKITE_PULL_REQUEST !== undefined && !/^(false|)$/.test(env.BUILDKITE_PULL_REQUEST)
   if (isPullRequest) {
     const ref = branch("BUILDKITE_PULL_REQUEST_BASE_BRANCH", env.BUILDKITE_PULL_REQUEST_BASE_BRANCH)
-    return { base: remote(ref), head, ref }
+    return { base: remote(ref), head, ref, source: sourceOf(env.BUILDKITE_BRANCH, ref) }
   }
   const ref = branch("BUILDKITE_BRANCH", env.BUILDKITE_BRANCH)
   return {
     base: otherBranch("BUILDKITE_PIPELINE_DEFAULT_BRANCH", env.BUILDKITE_PIPELINE_DEFAULT_BRANCH, ref),
     head,
     ref,
+    source: labelOf(ref),
   }
 }
+
+/** Of a fork's branch with the name of the target, whoever reads it here would take the target itself. */
+const sourceOf = (name: unknown, target: string): string | undefined =>
+  typeof name !== "string" || name === "" || name === labelOf(target) ? undefined : name
+
+const labelOf = (ref: string): string => ref.slice("refs/heads/".length)
 
 /** For a new branch what the default branch has is known already; for the default branch itself nothing is. */
 function otherBranch(name: string, value: unknown, ref: string): string | undefined {
@@ -207,7 +237,7 @@ function otherBranch(name: string, value: unknown, ref: string): string | undefi
   return other === ref ? undefined : remote(other)
 }
 
-const remote = (ref: string): string => `origin/${ref.slice("refs/heads/".length)}`
+const remote = (ref: string): string => `origin/${labelOf(ref)}`
 
 /**
  * `git fetch` for everything that the change is about; a branch is fetched into the name that `base` has for it. This depth is git's word
@@ -226,7 +256,8 @@ function fetchCommand({ base, head, ref }: Change): string {
 /** @throws ERR_CONFIG for what is no object id */
 function objectId(name: string, value: unknown): string {
   const id = idOrZero(name, value)
-  if (id === undefined) throw new GitsignError("ERR_CONFIG", `the CI system does not say ${name}`)
+  if (id === undefined)
+    throw unusable(`the CI system does not say ${name}`, `${expected(name)} has to be a commit's id`)
   return id
 }
 
@@ -234,7 +265,10 @@ function objectId(name: string, value: unknown): string {
 function idOrZero(name: string, value: unknown): string | undefined {
   if (value === undefined || value === null || value === "") return undefined
   if (typeof value !== "string" || !/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(value)) {
-    throw new GitsignError("ERR_CONFIG", `what the CI system says for ${name} is no object id`)
+    throw unusable(
+      `what the CI system says for ${name} is no object id`,
+      `${expected(name)} has to be a commit's whole id, 40 or 64 digits`,
+    )
   }
   return /^0+$/.test(value) ? undefined : value
 }
@@ -242,7 +276,7 @@ function idOrZero(name: string, value: unknown): string | undefined {
 /** The full name of a branch that is given with or without `refs/heads/`. */
 function branch(name: string, value: unknown): string {
   if (typeof value !== "string" || value === "") {
-    throw new GitsignError("ERR_CONFIG", `the CI system does not say ${name}`)
+    throw unusable(`the CI system does not say ${name}`, `${expected(name)} has to be the name of a branch`)
   }
   return refName(name, value.startsWith("refs/heads/") ? value : `refs/heads/${value}`)
 }
@@ -254,5 +288,21 @@ function refName(name: string, value: string): string {
     !/\.\.|@\{|\/\/|\/$|\/\.|\.$|\.lock(\/|$)/.test(value) &&
     !/^refs\/(heads|tags)\/-/.test(value)
   if (isName) return value
-  throw new GitsignError("ERR_CONFIG", `what the CI system says for ${name} is no name of a branch or tag`)
+  const full = name === "GITHUB_REF" ? ", such as refs/heads/main" : ""
+  throw unusable(
+    value === ""
+      ? `the CI system does not say ${name}`
+      : `what the CI system says for ${name} is no name of a branch or tag`,
+    `${expected(name)} has to be the name of a branch or tag${full}`,
+  )
 }
+
+/** A variable by its name, a member of an event by where it is. */
+const expected = (name: string): string => (/^[A-Z]/.test(name) ? name : `${name} of the event in GITHUB_EVENT_PATH`)
+
+/** What the CI system says makes no sense: what would, and what to do without it. */
+const unusable = (message: string, wanted: string, cause?: unknown): GitsignError =>
+  new GitsignError("ERR_CONFIG", message, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: `${wanted}; or say what to verify: gitsign verify --ref BRANCH BASE..HEAD`,
+  })

@@ -35,6 +35,13 @@ const GITHUB = {
 }
 const repository = { default_branch: "main" }
 
+const GITLAB = {
+  GITLAB_CI: "true",
+  CI_COMMIT_SHA: NEW,
+  CI_DEFAULT_BRANCH: "main",
+  CI_PROJECT_URL: "https://gitlab.com/acme/app",
+}
+
 describe("GitHub", () => {
   test("a pull request: its own commits, not the merge that GitHub made, by the rules of its target", () => {
     const env = {
@@ -50,6 +57,7 @@ describe("GitHub", () => {
       base: OLD,
       head: NEW,
       ref: "refs/heads/release/1.x",
+      source: "evil",
       format: "github",
       fetchHint: `give actions/checkout the option fetch-depth: 0, or run: git fetch --depth=2147483647 origin ${OLD} ${NEW}`,
       commitUrl: "https://github.com/acme/app/commit/",
@@ -122,6 +130,64 @@ describe("GitHub", () => {
   })
 })
 
+describe("what the CI system should have said is told, and what to do without it", () => {
+  const pull = { ...GITHUB, GITHUB_REF: "refs/pull/7/merge" }
+  const WITHOUT = "; or say what to verify: gitsign verify --ref BRANCH BASE..HEAD"
+
+  test.each([
+    [
+      "an event without a pull request",
+      pull,
+      files({ repository }),
+      "GITHUB_REF is of a pull request, refs/pull/7/merge, and the event in GITHUB_EVENT_PATH (/github/workflow/event.json) has none",
+      "GITHUB_EVENT_PATH has to name the event of the pull request, with pull_request.base and pull_request.head",
+    ],
+    [
+      "no event",
+      { ...pull, GITHUB_EVENT_PATH: "" },
+      files(),
+      "GITHUB_REF is of a pull request, refs/pull/7/merge, and GITHUB_EVENT_PATH names no event",
+      "GITHUB_EVENT_PATH has to name the event of the pull request, with pull_request.base and pull_request.head",
+    ],
+    [
+      "an event that cannot be read",
+      pull,
+      files(),
+      "cannot read the event in GITHUB_EVENT_PATH: ENOENT: /github/workflow/event.json",
+      "GITHUB_EVENT_PATH has to name the file with the event's payload, as the runner sets it",
+    ],
+    [
+      "a part of an event",
+      pull,
+      files({ pull_request: { base: { sha: "x", ref: "main" } } }),
+      "what the CI system says for pull_request.base.sha is no object id",
+      "pull_request.base.sha of the event in GITHUB_EVENT_PATH has to be a commit's whole id, 40 or 64 digits",
+    ],
+    [
+      "no ref",
+      { ...GITHUB, GITHUB_REF: "" },
+      files({ repository }),
+      "the CI system does not say GITHUB_REF",
+      "GITHUB_REF has to be the name of a branch or tag, such as refs/heads/main",
+    ],
+    [
+      "no commit",
+      { GITLAB_CI: "true" },
+      files(),
+      "the CI system does not say CI_COMMIT_SHA",
+      "CI_COMMIT_SHA has to be a commit's id",
+    ],
+  ])("%s", (_, env, read, message, hint) => {
+    let thrown: unknown
+    try {
+      detectCi(env, read)
+    } catch (error) {
+      thrown = error
+    }
+    expect(thrown).toMatchObject({ code: "ERR_CONFIG", message, hint: `${hint}${WITHOUT}` })
+  })
+})
+
 test.each([
   [{ GITEA_ACTIONS: "true" }, "gitea"],
   [{ GITEA_ACTIONS: "true", FORGEJO_ACTIONS: "true" }, "forgejo"],
@@ -142,13 +208,6 @@ test.each([
 })
 
 describe("GitLab", () => {
-  const GITLAB = {
-    GITLAB_CI: "true",
-    CI_COMMIT_SHA: NEW,
-    CI_DEFAULT_BRANCH: "main",
-    CI_PROJECT_URL: "https://gitlab.com/acme/app",
-  }
-
   test("a merge request: what its target does not have, whatever its target was before", () => {
     const env = {
       ...GITLAB,
@@ -161,6 +220,7 @@ describe("GitLab", () => {
       base: "origin/main",
       head: NEW,
       ref: "refs/heads/main",
+      source: undefined,
       format: "text",
       fetchHint: `give the job the variable GIT_DEPTH: "0", and run: git fetch --depth=2147483647 origin +refs/heads/main:refs/remotes/origin/main ${NEW}`,
       commitUrl: "https://gitlab.com/acme/app/-/commit/",
@@ -219,6 +279,38 @@ describe("Buildkite", () => {
 
   test("prints text, and says how to fetch", () => {
     expect(detectCi(BUILDKITE, files())).toMatchObject({ system: "buildkite", format: "text", commitUrl: undefined })
+  })
+})
+
+describe("the branch that a change was made on", () => {
+  const pull = (base: string, head: unknown) =>
+    files({ pull_request: { base: { sha: OLD, ref: base }, head: { sha: NEW, ref: head } }, repository })
+  const merge = { ...GITLAB, CI_MERGE_REQUEST_TARGET_BRANCH_NAME: "main" }
+  const build = { BUILDKITE: "true", BUILDKITE_COMMIT: NEW, BUILDKITE_BRANCH: "x" }
+
+  test.each([
+    ["a pull request's", GITHUB, pull("main", "topic"), "topic"],
+    ["a fork's with the name of the target, which names another one here", GITHUB, pull("main", "main"), undefined],
+    ["none that is said", GITHUB, pull("main", null), undefined],
+    ["a push's", { ...GITHUB, GITHUB_REF: "refs/heads/a/b", GITHUB_SHA: NEW }, files({ repository }), "a/b"],
+    ["none of a tag", { ...GITHUB, GITHUB_REF: "refs/tags/v1", GITHUB_SHA: NEW }, files({ repository }), undefined],
+    [
+      "none of a merge queue, whose branch nobody has",
+      { ...GITHUB, GITHUB_REF: "refs/heads/gh-readonly-queue/main/1" },
+      files({ merge_group: { base_sha: OLD, head_sha: NEW, base_ref: "refs/heads/main" }, repository }),
+      undefined,
+    ],
+    ["a merge request's", { ...merge, CI_MERGE_REQUEST_SOURCE_BRANCH_NAME: "topic" }, files(), "topic"],
+    ["GitLab's", { ...GITLAB, CI_COMMIT_BRANCH: "x" }, files(), "x"],
+    ["Buildkite's", { ...build, BUILDKITE_PULL_REQUEST: "false" }, files(), "x"],
+    [
+      "a pull request's at Buildkite",
+      { ...build, BUILDKITE_PULL_REQUEST: "7", BUILDKITE_PULL_REQUEST_BASE_BRANCH: "main" },
+      files(),
+      "x",
+    ],
+  ])("%s", (_, env, read, source) => {
+    expect(detectCi(env, read)?.source).toBe(source)
   })
 })
 

@@ -189,6 +189,14 @@ const push = (ref: string, before: string, after: string) => ({
 
 const NONE = "0".repeat(40)
 
+/** What npm is not asked for, or cannot give; whoever registers a name that was asked for without a version would run in every job. */
+const UNINSTALLED: readonly (readonly [string, string, RegExp])[] = [
+  ["a name alone", "gitsign-of-nobody", /nothing on PATH|no gitsign-of-nobody on PATH/],
+  ["a name with a tag", "gitsign-of-nobody@latest", /nothing on PATH|no gitsign-of-nobody@latest on PATH/],
+  ["a scoped name alone", "@nobody/gitsign", /a package without its version/],
+  ["a tarball that is not there", "/nowhere/gitsign-1.0.0.tgz", /npm could not install/],
+]
+
 describe("action.yml", () => {
   test("nothing of a change is put into a script: it comes in variables", () => {
     for (const { run } of steps) expect(run).not.toContain("${{")
@@ -216,6 +224,11 @@ describe("action.yml", () => {
     expect(ran.outputs).toEqual({ verdict: "bad", bad: "1", unchecked: "0", total: "3" })
     expect(ran.summary).toContain("### gitsign: 1 refused of 3 commits\n")
     expect(ran.summary).toContain(`https://github.com/acme/app/commit/${ids.bad}`)
+    // Both say the same, and it names the branch: whoever reads it may be on another one.
+    const command = `gitsign resign --force ${ids.bad?.slice(0, 12)}^..bad`
+    expect(annotations[0]?.endsWith(`%0A${command}`), annotations[0]).toBe(true)
+    const plain = ran.summary.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code))
+    expect(plain).toContain(`**To mend it:** <code>${command}</code>\n`)
   })
 
   test("warn-only says the same and lets it pass", () => {
@@ -325,6 +338,14 @@ describe("action.yml", () => {
     expect(none.stdout).toContain("::error title=gitsign%3A not found::")
   })
 
+  test.each(UNINSTALLED)("exits with 2 and not with 1 where gitsign is %s", (_, gitsign, why) => {
+    const path = clone(`npm-${encodeURIComponent(gitsign)}`, `+${ids["good-merge"]}:refs/remotes/pull/good/merge`)
+    const ran = runAction(path, { ...pullRequest("good"), inputs: { gitsign } })
+    expect([ran.status, ran.outputs.verdict], ran.stdout + ran.stderr).toEqual([2, "unchecked"])
+    expect(ran.stdout).toContain("::error title=gitsign%3A not found::")
+    expect(ran.stdout).toMatch(why)
+  })
+
   test("no network is touched where the signatures carry their proof", (context) => {
     const path = clone("offline", "+refs/heads/*:refs/remotes/origin/*")
     workspace.git(path, "fetch", "--quiet", "--depth=2147483647", "origin", "+refs/heads/*:refs/remotes/origin/*")
@@ -411,6 +432,24 @@ describe("gitlab.yml", () => {
     // What cannot be had is not taken from the fork.
     const without = runJob(path, { ...fromFork, CI_MERGE_REQUEST_PROJECT_URL: "file:///nowhere" })
     expect([without.status, without.stderr]).toEqual([3, expect.stringContaining("could not be fetched from")])
+  })
+
+  test("nothing is installed that nobody has named", () => {
+    expect(Object.keys(gitlab.variables)).not.toContain("GITSIGN_CI_PROGRAM")
+    const path = clone("gitlab-without", `+${ids.good}:refs/pipelines/6`)
+    const bare = join(workspace.root, "bare")
+    mkdirSync(bare)
+    for (const name of ["git", "npm", "node", "sh", "mktemp"]) {
+      symlinkSync(workspace.run(path, "sh", ["-c", `command -v ${name}`]).stdout.trim(), join(bare, name))
+    }
+    const ran = runJob(path, { ...mergeRequest("good"), PATH: bare })
+    expect([ran.status, ran.stderr]).toEqual([2, expect.stringContaining("there is no gitsign on PATH")])
+  })
+
+  test.each(UNINSTALLED)("exits with 2 and not with 1 where gitsign is %s", (_, program, why) => {
+    const path = clone(`gitlab-${encodeURIComponent(program)}`, `+${ids.good}:refs/pipelines/7`)
+    const ran = runJob(path, { ...mergeRequest("good"), GITSIGN_CI_PROGRAM: program })
+    expect([ran.status, ran.stderr]).toEqual([2, expect.stringMatching(why)])
   })
 
   test("without a result there are no reports", () => {
