@@ -15,7 +15,7 @@ import type { GitContext } from "../git/run.ts"
 import type { VerificationSummary } from "../verify/summary.ts"
 import type { Signed } from "../verify/verify.ts"
 import { type ChangedPaths, Judge } from "./judge.ts"
-import { resignCommand } from "./mend.ts"
+import { findMend } from "./mend.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import { createChecker, jobsFor } from "./pool.ts"
 import { readAndCheck } from "./read-and-check.ts"
@@ -29,7 +29,7 @@ export type AuditSigner = Pick<Signer, "identity" | "identities" | "issuer" | "c
 /** What an audit goes by. */
 export interface AuditOptions {
   readonly trustedRoot: TrustedRoot
-  /** Must allow, beside the policy that is in force, what changes the policy itself. */
+  /** Must allow, beside the policy that is in force or what flags say, what changes the policy itself. */
   readonly rootPolicy?: PolicyInForce | undefined
   /** Says why a signer is not the one asked for; used where a target has no policy. Without both, nothing is allowed. */
   readonly authorize?: ((signer: AuditSigner) => GitsignError | undefined) | undefined
@@ -84,7 +84,7 @@ export async function audit(
     objects,
     totals: totalsOf(objects),
     notes: [...notes, ...judge.notes()],
-    mend: mendOf(targets, objects),
+    mend: await findMend(context, targets, objects),
   }
 }
 
@@ -118,13 +118,6 @@ function policiesOf(targets: readonly AuditTarget[]): AuditPolicy[] {
   return [...found.values()]
 }
 
-/** One command mends what was found on one branch, where whoever asks has that branch. */
-function mendOf([target, ...others]: readonly AuditTarget[], objects: readonly AuditedObject[]): string | undefined {
-  return target?.walk && target.mendable !== undefined && others.length === 0
-    ? resignCommand(objects, target.mendable)
-    : undefined
-}
-
 /** Asks git which paths the commits change, where a rule wants to know. */
 async function pathsFor(
   context: GitContext,
@@ -136,7 +129,8 @@ async function pathsFor(
   for (const [id, questions] of byId) {
     const isWanted = questions.some(({ target, isOlder }) => {
       const compiled = target.policy?.compiled
-      if (compiled === undefined || isOlder) return false
+      if (compiled === undefined) return rootPolicy !== undefined
+      if (isOlder) return false
       return rootPolicy !== undefined || compiled.needs(rulesOf(compiled, "commit", target.ref)).paths
     })
     if (isWanted) wanted.push(id)

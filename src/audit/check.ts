@@ -99,16 +99,43 @@ const objectFormatOf = (id: string): ObjectFormat => (id.length === 40 ? "sha1" 
 export const takeApart = (object: StoredObject): SignedObject & { readonly signature: Uint8Array } =>
   withSignature(parseSignedObject(object.type, object.raw, objectFormatOf(object.id)), object)
 
-/** How to sign an object that is not signed: it may be any, and not only the one that is checked out. */
-export function signingHint({ type, id, raw }: StoredObject): string {
-  if (type === "tag") return "sign it with: git tag -s -f NAME COMMIT"
-  const isFirst = summarizeObject(raw).parents.length === 0
-  return `sign it with: gitsign resign ${isFirst ? "--root" : `${id.slice(0, 12)}^..`}`
+/**
+ * How to sign an object that is not signed. Here nobody knows which branch has it, and a command that named none would sign what is on
+ * the branch that happens to be checked out.
+ */
+export function signingHint({ type, raw }: Pick<StoredObject, "type" | "raw">, tagName?: string): string {
+  if (type === "tag") return `sign it with: ${signedTagCommand(tagName ?? "NAME") ?? signedTagCommand("NAME")}`
+  const range = summarizeObject(raw).parents.length === 0 ? "--root BRANCH" : "COMMIT^..BRANCH"
+  return `have it signed where it was made: gitsign resign ${range}`
 }
+
+/**
+ * The command that signs a tag that is not signed; undefined for a name that a shell or git could take for something else. The message stays
+ * as it is, byte for byte: `git tag -F` would take out lines that begin with `#`, and a tag's own editor starts empty.
+ */
+export function signedTagCommand(name: string): string | undefined {
+  if (!isPlainTag(name)) return undefined
+  return [
+    `git cat-file tag refs/tags/${name}`,
+    // It ends the last line, behind which git would else put the signature, where it is none.
+    "LC_ALL=C awk 'body; /^$/ { body = 1 }'",
+    `git tag -s -f --cleanup=verbatim -F - ${name} 'refs/tags/${name}^{}'`,
+  ].join(" | ")
+}
+
+/** The command that makes a signed tag of a lightweight one, by its full name. */
+export function taggingCommand(ref: string): string {
+  const name = ref.replace(/^refs\/tags\//, "")
+  return isPlainTag(name) ? `git tag -s -f ${name} 'refs/tags/${name}^{}'` : "git tag -s -f NAME COMMIT"
+}
+
+/** Nothing for a shell to expand, and no option. */
+export const isPlainTag = (name: string): boolean => /^[\w@][\w./+@-]*$/.test(name)
 
 function withSignature(parsed: SignedObject, object: StoredObject): SignedObject & { readonly signature: Uint8Array } {
   const { signature } = parsed
-  if (signature === undefined) throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint: signingHint(object) })
+  if (signature === undefined)
+    throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint: signingHint(object, parsed.tagName) })
   // git knows a signature by its first line; bare DER is for files only.
   if (signatureMarker(signature) === undefined) {
     throw new GitsignError("ERR_PEM", "the signature header does not begin as git's signatures do")

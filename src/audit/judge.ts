@@ -6,26 +6,25 @@
 
 import { type ErrorCode, GitsignError, isGitsignError } from "../errors.ts"
 import { signatureMarker } from "../formats/git-object.ts"
-import { changedPaths } from "../git/changed-paths.ts"
+import { type Changes, changedPaths } from "../git/changed-paths.ts"
 import { areCleanMerges, type Merge } from "../git/clean-merge.ts"
-import type { Disguise } from "../git/replaced.ts"
+import { type Disguise, replacedObject } from "../git/replaced.ts"
 import type { GitContext } from "../git/run.ts"
 import type { RuleSet } from "../policy/compile.ts"
-import type { Judgement, ProvenSigner } from "../policy/facts.ts"
-import { pathGlob } from "../policy/glob.ts"
+import type { Judgement } from "../policy/facts.ts"
 import type { StepResult } from "../verify/summary.ts"
 import type { AuditOptions, AuditSigner } from "./audit.ts"
-import { checkOf, problemOf, type SignatureCheck, takeApart } from "./check.ts"
+import { checkOf, problemOf, type SignatureCheck, taggingCommand, takeApart } from "./check.ts"
 import { checkWithKeys } from "./check-keys.ts"
-import { POLICY_PATHS } from "./policy-place.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import type { CheckedWithBytes } from "./read-and-check.ts"
 import type { AuditedObject, Problem } from "./result.ts"
+import { changesPolicy, type JudgedFacts, policyChange, rootRefusal, rootRefusalByFlags } from "./root-policy.ts"
 import { rulesOf } from "./rules.ts"
 import type { AuditTarget, Question } from "./targets.ts"
 
 /** What each commit changes, or why that cannot be told; nothing for those of which nobody asked. */
-export type ChangedPaths = ReadonlyMap<string, readonly string[] | GitsignError>
+export type ChangedPaths = ReadonlyMap<string, Changes | GitsignError>
 
 /** How one question about one object was answered. */
 interface Answer {
@@ -71,7 +70,7 @@ export class Judge {
   async judge(checked: CheckedWithBytes): Promise<AuditedObject> {
     const answers: Answer[] = []
     for (const question of this.#byId.get(checked.id) ?? []) {
-      answers.push(this.#withDisguise(checked, question, await this.#answer(checked, question)))
+      answers.push(await this.#withDisguise(checked, question, await this.#answer(checked, question)))
     }
     const answer =
       answers.find(({ verdict }) => verdict === "bad") ??
@@ -94,8 +93,10 @@ export class Judge {
   }
 
   async #answer(checked: CheckedWithBytes, question: Question): Promise<Answer> {
-    const { policy } = question.target
-    const answer = policy === undefined ? this.#byFlags(checked) : await this.#byPolicy(checked, question, policy)
+    const { policy, noPolicy } = question.target
+    if (noPolicy !== undefined) return withoutPolicy(checked, noPolicy)
+    const answer =
+      policy === undefined ? await this.#byFlags(checked, question) : await this.#byPolicy(checked, question, policy)
     const ref = question.target.ref
     if (answer.verdict === "bad" || !ref?.startsWith("refs/tags/") || question.target.walk) return answer
     // A server can hand out the good signature of an old version under the name of a new one.
@@ -106,19 +107,32 @@ export class Judge {
     return answer
   }
 
-  #byFlags({ signature }: CheckedWithBytes): Answer {
+  async #byFlags(checked: CheckedWithBytes, question: Question): Promise<Answer> {
+    const { signature } = checked
     const base = { identityChecked: false, judgement: undefined, signature, notAllowed: false }
     const failed = failureOf(signature, this.#options.ignoreSct === true)
     if (failed !== undefined) return { ...base, ...failed }
     if (this.#options.authorize === undefined && this.#options.anyIdentity !== true) {
       throw new GitsignError("ERR_BUG", "nobody has said whom to expect")
     }
-    const { signer } = signature
+    const { signer, proven } = signature
     const refusal = signer?.scheme === "keyless" ? this.#options.authorize?.(asSigner(signer)) : undefined
     const identityChecked = this.#options.anyIdentity !== true
-    if (refusal === undefined) return { ...base, verdict: "ok", problem: undefined, identityChecked }
-    const { code, message, hint } = refusal
-    return { ...base, verdict: "bad", problem: { code, message, hint }, notAllowed: true, identityChecked }
+    if (refusal !== undefined) {
+      const { code, message, hint } = refusal
+      return { ...base, verdict: "bad", problem: { code, message, hint }, notAllowed: true, identityChecked }
+    }
+    const root = this.#options.rootPolicy
+    if (root !== undefined && proven !== undefined) {
+      const changed = this.#paths.get(checked.id)
+      const ref = refFor(checked, question.target.ref)
+      const byRoot = await rootRefusalByFlags(this.#context, root, factsOf(checked, changed), ref, proven)
+      if (byRoot !== undefined && isGitsignError(changed)) return { ...base, ...notTold(changed), identityChecked }
+      if (byRoot?.code === "ERR_REF_REQUIRED")
+        return { ...base, verdict: "unchecked", problem: byRoot, identityChecked }
+      if (byRoot !== undefined) return { ...base, verdict: "bad", problem: byRoot, notAllowed: true, identityChecked }
+    }
+    return { ...base, verdict: "ok", problem: undefined, identityChecked }
   }
 
   async #byPolicy(checked: CheckedWithBytes, question: Question, policy: PolicyInForce): Promise<Answer> {
@@ -128,17 +142,7 @@ export class Judge {
     const ref = refFor(checked, target.ref)
     const rules = question.rules ?? rulesOf(compiled, type, ref)
     const changed = this.#paths.get(id)
-    const facts = {
-      type,
-      id,
-      committerEmail: summary.committer.email,
-      committerDate: summary.committer.date,
-      parents: summary.parents,
-      // What is not known counts as changed.
-      paths: isGitsignError(changed) || changed?.some(isNoPath) ? undefined : changed,
-      cleanMerge: undefined,
-      ...(onFirstParent === undefined ? {} : { onFirstParent }),
-    }
+    const facts = { ...factsOf(checked, changed), ...(onFirstParent === undefined ? {} : { onFirstParent }) }
     const base = { identityChecked: true, judgement: undefined, signature: checked.signature, notAllowed: false }
     const exempt = exemptionOf(checked, question, policy, facts, rules)
     if (exempt !== undefined) {
@@ -147,7 +151,7 @@ export class Judge {
     }
     if (isLightweightTag(checked, target)) {
       const message = `the tag ${target.name} is a lightweight one, only a name for a commit`
-      return refused(base, "ERR_NOT_SIGNED", message, "make a signed tag in its place: git tag -s -f NAME COMMIT")
+      return refused(base, "ERR_NOT_SIGNED", message, `make a signed tag in its place: ${taggingCommand(target.name)}`)
     }
     if (type === "tag" && summary.targetType === "tag") {
       return refused(
@@ -175,9 +179,8 @@ export class Judge {
       return { ...base, signature, verdict: "bad", problem, notAllowed: true, judgement }
     }
     if (isGitsignError(changed)) return { ...base, signature, ...notTold(changed) }
-    const byRoot = this.#byRootPolicy(facts, policy, ref, proven)
-    if (byRoot !== undefined)
-      return { ...base, signature, verdict: "bad", problem: byRoot, notAllowed: true, judgement }
+    const byRoot = await this.#refusedByRoot(checked, facts, policy, ref)
+    if (byRoot !== undefined) return { ...base, signature, ...byRoot, notAllowed: byRoot.verdict === "bad", judgement }
     return { ...base, signature, verdict: "ok", problem: undefined, judgement }
   }
 
@@ -211,26 +214,32 @@ export class Judge {
     refusal: NonNullable<Judgement["refusal"]>,
   ): Promise<Problem> {
     if (type !== "commit" || !STRANGER_CODES.has(refusal.code) || signature.verdict !== "verified") return refusal
-    let paths = this.#paths.get(id)
-    if (paths === undefined) {
+    let changes = this.#paths.get(id)
+    if (changes === undefined) {
       const found = await changedPaths(this.#context, [{ id, parents: summary.parents }]).catch(() => undefined)
-      paths = found?.get(id)
+      changes = found?.get(id)
     }
-    if (paths === undefined || isGitsignError(paths) || !changesPolicy(paths, policy)) return refusal
+    if (changes === undefined || isGitsignError(changes) || !changesPolicy(changes.paths, policy.paths)) return refusal
     return policyChange(refusal.message)
   }
 
-  /** The verifier's own policy says who may change the one in the repository. */
-  #byRootPolicy(
+  /**
+   * The verifier's own policy says who may change the one in the repository, and by its own keys: what has ended or was revoked in its files
+   * could be good in those of the repository.
+   */
+  async #refusedByRoot(
+    checked: CheckedWithBytes,
     facts: JudgedFacts,
     policy: PolicyInForce,
     ref: string | undefined,
-    proven: ProvenSigner,
-  ): Problem | undefined {
+  ): Promise<Pick<Answer, "verdict" | "problem"> | undefined> {
     const root = this.#options.rootPolicy
-    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy)) return undefined
-    const { refusal } = root.compiled.judge(facts, rulesOf(root.compiled, "commit", ref), proven)
-    return refusal === undefined ? undefined : policyChange(refusal.message)
+    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy.paths)) return undefined
+    const { verdict, problem, proven } = await this.#withKeys(checked, root)
+    if (verdict === "unavailable") return { verdict: "unchecked", problem }
+    if (proven === undefined) return { verdict: "bad", problem: policyChange(problem?.message ?? "not signed") }
+    const refusal = rootRefusal(root, facts, ref, proven)
+    return refusal === undefined ? undefined : { verdict: "bad", problem: refusal }
   }
 
   /** What the policy in the repository exempts, or lets a merge vouch for, may change that policy only as the verifier's own one says. */
@@ -241,21 +250,16 @@ export class Judge {
     ref: string | undefined,
   ): Promise<Pick<Answer, "verdict" | "problem"> | undefined> {
     const root = this.#options.rootPolicy
-    if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy)) return undefined
-    const rules = rulesOf(root.compiled, "commit", ref)
-    if (root.compiled.exemption(facts, false, rules) !== undefined) return undefined
-    const { verdict, problem, proven } = await this.#withKeys(checked, root)
-    if (verdict === "unavailable") return { verdict: "unchecked", problem }
-    if (proven === undefined) return { verdict: "bad", problem: policyChange(problem?.message ?? "not signed") }
-    const refusal = this.#byRootPolicy(facts, policy, ref, proven)
-    return refusal === undefined ? undefined : { verdict: "bad", problem: refusal }
+    if (root?.compiled.exemption(facts, false, rulesOf(root.compiled, "commit", ref)) !== undefined) return undefined
+    return this.#refusedByRoot(checked, facts, policy, ref)
   }
 
-  #withDisguise({ id, type }: CheckedWithBytes, { target }: Question, answer: Answer): Answer {
+  async #withDisguise({ id, type, summary }: CheckedWithBytes, { target }: Question, answer: Answer): Promise<Answer> {
     if (answer.verdict === "bad") return answer
-    if (this.#disguise.replaced.has(id)) {
-      return refused(answer, "ERR_REPLACED", `git shows another ${type} in the place of ${id.slice(0, 12)}`)
-    }
+    const named = { type, id, target: summary.target, targetType: summary.targetType }
+    const replaced = await replacedObject(this.#context, this.#disguise, named).catch(orError)
+    if (isGitsignError(replaced)) return { ...answer, ...notTold(replaced) }
+    if (replaced !== undefined) return refused(answer, "ERR_REPLACED", replaced)
     if (type !== "commit" || !target.walk || !this.#disguise.shallow.has(id)) return answer
     this.#ends++
     // Where everything was asked for, everything that is here was verified; of a range, a part is missing.
@@ -287,20 +291,6 @@ const OLDER: Judgement = {
   exempt: { kind: "older", reason: "older than the commit with which the policy begins (since)" },
 }
 
-/** Paths are compared as disks do: `.Gitsign/policy.yaml` lies in the place of the policy where upper and lower case are the same. */
-function changesPolicy(paths: readonly string[] | undefined, { paths: own }: PolicyInForce): boolean {
-  if (paths === undefined) return true
-  const globs = [...POLICY_PATHS, ...own].map((path) => pathGlob(path.replace(/[*?\\[\]{}]/g, "\\$&")))
-  return paths.some((path) => globs.some((isMeant) => isMeant(path)))
-}
-
-const policyChange = (message: string): Problem => {
-  const { code, hint } = new GitsignError("ERR_POLICY_CHANGE", "")
-  return { code, message: `changes the policy, and is ${message}`, hint }
-}
-
-type JudgedFacts = Parameters<PolicyInForce["compiled"]["exemption"]>[0]
-
 /** Why an object is accepted without a look at its signature. */
 function exemptionOf(
   checked: CheckedWithBytes,
@@ -311,11 +301,31 @@ function exemptionOf(
 ): Judgement | undefined {
   // Nothing excuses what could not even be read.
   if (!checked.isRead) return undefined
-  // How old its commit is says nothing of a name that anybody may give it today.
+  // That its commit is old, or is accepted by its id, says nothing of a name that anybody may give it today.
   if (isLightweightTag(checked, target)) {
-    return compiled.exemption(facts, false, compiled.rulesFor("tag", target.ref))
+    return compiled.exemption({ ...facts, id: "" }, false, compiled.rulesFor("tag", target.ref))
   }
   return isOlder ? OLDER : compiled.exemption(facts, !target.fresh, rules)
+}
+
+/** What there is to judge a commit or tag by. What is not known counts as changed. */
+function factsOf({ type, id, summary }: CheckedWithBytes, changed: Changes | GitsignError | undefined): JudgedFacts {
+  const known = changed === undefined || isGitsignError(changed) || changed.paths.some(isNoPath) ? undefined : changed
+  return {
+    type,
+    id,
+    committerEmail: summary.committer.email,
+    committerDate: summary.committer.date,
+    parents: summary.parents,
+    paths: known?.paths,
+    links: known?.links ?? [],
+    cleanMerge: undefined,
+  }
+}
+
+const orError = (error: unknown): GitsignError => {
+  if (isGitsignError(error)) return error
+  throw error
 }
 
 /** git checks out no such path, but `git archive` packs it, and whoever unpacks it gets a file elsewhere. */
@@ -329,6 +339,16 @@ const notTold = (error: GitsignError): Pick<Answer, "verdict" | "problem"> => ({
   verdict: error.exitStatus === 1 ? "bad" : "unchecked",
   problem: problemOf(error),
 })
+
+/** The answer where the policy that has to judge is not there: a bad signature is told as what it is. */
+function withoutPolicy({ signature }: CheckedWithBytes, reason: GitsignError): Answer {
+  const base = { identityChecked: false, judgement: undefined, signature, notAllowed: false }
+  const failed = failureOf(signature, true)
+  if (failed?.verdict === "bad") return { ...base, ...failed }
+  const problem = problemOf(reason)
+  if (reason.exitStatus === 3) return { ...base, verdict: "unchecked", problem }
+  return { ...base, verdict: "bad", problem, notAllowed: failed === undefined }
+}
 
 /** A tag is judged under its own name, whatever branch is asked about; a commit never as a tag. */
 function refFor({ type, tagName }: CheckedWithBytes, ref: string | undefined): string | undefined {

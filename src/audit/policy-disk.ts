@@ -6,7 +6,7 @@
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, realpathSync } from "node:fs"
 import { dirname, join, relative, resolve, sep } from "node:path"
-import { GitsignError, isGitsignError, messageOf } from "../errors.ts"
+import { GitsignError, isGitsignError, reasonOf } from "../errors.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 import {
   MAX_FILE_BYTES,
@@ -95,7 +95,7 @@ function readOrdinary(path: string, what: string): Buffer | undefined {
     if (isGitsignError(cause)) throw cause
     const code = cause instanceof Error && "code" in cause ? cause.code : undefined
     if (code === "ENOENT" || code === "ENOTDIR") return undefined
-    throw new GitsignError("ERR_IO", `cannot read ${what}: ${messageOf(cause)}`, { cause })
+    throw new GitsignError("ERR_IO", `cannot read ${what}: ${reasonOf(cause)}`, { cause })
   } finally {
     if (fd !== undefined) closeSync(fd)
   }

@@ -63,6 +63,8 @@ export async function treePlace(
   if (revision === "") throw missing(source, "no commit is named before the colon")
   const parts = partsOf(path, source)
   const reader = new TreeReader(context)
+  const hint = (name: string): string =>
+    `say which: refs/heads/${name}${revision.slice(name.length)}:${path}, refs/tags/…, or a whole object id`
   try {
     const root = await reader.root(revision)
     if (root === undefined) throw missing(source, `there is no commit ${revision} in this repository`)
@@ -74,10 +76,10 @@ export async function treePlace(
     }
     const entry = entryOf(tree, parts.at(-1) ?? "")
     if (entry === undefined) throw missing(source, "that commit has no such file")
-    return { ...(await placeOf(reader, tree, entry, path, source)), close: () => reader.close() }
+    return { ...(await placeOf(reader, tree, entry, path, source)), close: () => reader.close(hint) }
   } catch (error) {
     // That a name is ambiguous says more than what was found under one of its meanings.
-    await reader.close()
+    await reader.close(hint)
     throw error
   }
 }

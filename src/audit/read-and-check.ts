@@ -91,7 +91,11 @@ async function checkBatch(checker: Checker, batch: readonly Found[]): Promise<re
   return batch.map((one): CheckedWithBytes => {
     if (isSigned(one)) return withBytes(checked[next++] as CheckedObject, one.raw)
     if ("error" in one) return unreadable(one.id, one.error)
-    return unreadable(one.id, new GitsignError("ERR_NOT_SIGNED", `${one.id} is a ${one.type}, which nobody signs`))
+    const hint = "name a commit or a tag; see what it is with: git show OBJECT"
+    return unreadable(
+      one.id,
+      new GitsignError("ERR_NOT_SIGNED", `${one.id} is a ${one.type}, which nobody signs`, { hint }),
+    )
   })
 }
 

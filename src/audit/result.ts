@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ErrorCode } from "../errors.ts"
+import { ERROR_CODES, type ErrorCode, type ExitStatus } from "../errors.ts"
 import type { ClaimName } from "../formats/signer.ts"
 import type { Judgement } from "../policy/facts.ts"
 import type { StepResult } from "../verify/summary.ts"
@@ -108,5 +108,12 @@ export interface AuditResult {
   readonly mend: string | undefined
 }
 
-/** The exit status of an audit: 1 when something is bad, 3 when something could not be checked and nothing is bad. */
+/** The exit status for these numbers: 1 when something is bad, 3 when something could not be checked and nothing is bad. */
 export const exitStatusOf = ({ bad, unchecked }: AuditTotals): 0 | 1 | 3 => (bad > 0 ? 1 : unchecked > 0 ? 3 : 0)
+
+/** The exit status of a whole audit: of a single object its reason's own, which may be that the question was not whole (2). */
+export function auditStatusOf({ objects, totals }: Pick<AuditResult, "objects" | "totals">): 0 | ExitStatus {
+  const [only, ...others] = objects
+  if (only?.problem === undefined || others.length > 0) return exitStatusOf(totals)
+  return ERROR_CODES[only.problem.code].exit
+}

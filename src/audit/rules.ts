@@ -6,7 +6,7 @@
 
 import type { CompiledPolicy, RuleSet } from "../policy/compile.ts"
 
-/** A branch that no repository has: git makes none of that name. */
+/** Some branch: where all rules are for every one, it does not matter which. */
 const SOME_BRANCH = "refs/heads/HEAD"
 
 /**

@@ -85,7 +85,9 @@ function provenOf({ signer, mode, log, timestamps }: AuditedObject): ProvenSigne
   if (signer === undefined) return undefined
   const { identity } = signer
   if (signer.scheme === "openpgp") return { scheme: "openpgp", fingerprints: [signer.fingerprint], userIds: [identity] }
-  if (signer.scheme === "ssh") return { scheme: "ssh", fingerprints: [signer.fingerprint], principals: [identity] }
+  if (signer.scheme === "ssh") {
+    return { scheme: "ssh", fingerprints: [signer.fingerprint], principals: [identity], lines: [] }
+  }
   return {
     scheme: "keyless",
     identities: signer.identities.map(({ value }) => value),

@@ -25,8 +25,12 @@ export interface AuditTarget {
   readonly exclude: readonly string[]
   /** Whether everything that can be reached from `include` and not from `exclude` is meant, or only what is named. */
   readonly walk: boolean
+  /** Whether it is a tag object that was named by its id: then its own name says whose rules count, and no branch. */
+  readonly isTagObject?: boolean | undefined
   /** The policy that judges it; undefined where flags say whom to expect. */
   readonly policy: PolicyInForce | undefined
+  /** Why there is no policy where one has to judge: the object is refused for that, if its signature is not bad already. */
+  readonly noPolicy?: GitsignError | undefined
   /** Whether the objects are new here: then a date in them exempts them from nothing. */
   readonly fresh: boolean
 }

@@ -8,6 +8,7 @@ import { resolve } from "node:path"
 import type { AuditOptions } from "../audit/audit.ts"
 import { type PolicyInForce, readPolicy } from "../audit/policy-source.ts"
 import type { Config } from "../config.ts"
+import { GitsignError, isGitsignError } from "../errors.ts"
 import { runGit } from "../git/run.ts"
 import type { CommandIo } from "./io.ts"
 import { trustOf } from "./trust.ts"
@@ -27,7 +28,8 @@ export async function auditOptionsOf(
   const trustedRoot = trustOf(config, trustedRootFile)
   return {
     trustedRoot,
-    rootPolicy: config.rootPolicy === undefined ? undefined : await policyOfSetting(io, config.rootPolicy),
+    rootPolicy:
+      config.rootPolicy === undefined ? undefined : await policyOfSetting(io, "the root policy", config.rootPolicy),
     online: (signed, ignoreSct) =>
       verifyWithLog(signed, { trustedRoot, ignoreSct }, { rekor: config.rekor, env: io.env }),
   }
@@ -39,11 +41,18 @@ export async function auditOptionsOf(
  * @throws ERR_POLICY_MISSING and whatever else is wrong with it
  */
 export const configuredPolicy = async (io: CommandIo, config: Config): Promise<PolicyInForce | undefined> =>
-  config.policy === undefined ? undefined : policyOfSetting(io, config.policy)
+  config.policy === undefined ? undefined : policyOfSetting(io, "gitsign.policy", config.policy)
 
 /** A relative path in a setting starts at the top of the work tree, since git runs hooks and programs from different folders. */
-async function policyOfSetting(io: CommandIo, where: string): Promise<PolicyInForce> {
+async function policyOfSetting(io: CommandIo, setting: string, where: string): Promise<PolicyInForce> {
   const { status, stdout } = await runGit(io, ["rev-parse", "--show-toplevel"])
   const top = stdout.toString("utf8").replace(/\n$/, "")
-  return readPolicy(io, status === 0 && top !== "" ? resolve(io.cwd, top) : io.cwd, where)
+  try {
+    return await readPolicy(io, status === 0 && top !== "" ? resolve(io.cwd, top) : io.cwd, where)
+  } catch (error) {
+    // That a name is ambiguous helps nobody who does not see where it was said.
+    if (!isGitsignError(error) || error.code !== "ERR_GIT") throw error
+    const { code, message, hint } = error
+    throw new GitsignError(code, `${setting} is ${where}, and ${message}`, hint === undefined ? {} : { hint })
+  }
 }

@@ -9,7 +9,7 @@ import { appendFileSync } from "node:fs"
 import { isatty } from "node:tty"
 import { type AuditOptions, audit } from "../audit/audit.ts"
 import { takeApart } from "../audit/check.ts"
-import { type AuditedObject, type AuditResult, exitStatusOf } from "../audit/result.ts"
+import { type AuditedObject, type AuditResult, auditStatusOf } from "../audit/result.ts"
 import { rulesOf } from "../audit/rules.ts"
 import type { AuditTarget } from "../audit/targets.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
@@ -17,10 +17,12 @@ import type { TrustedRoot } from "../formats/trusted-root.ts"
 import type { Certificate } from "../formats/x509.ts"
 import { changedPaths } from "../git/changed-paths.ts"
 import { readOneObject } from "../git/objects.ts"
+import { beginsLater } from "../policy/lint.ts"
 import { explainText } from "../report/explain.ts"
 import { type ReportFormat, reportFor } from "../report/report.ts"
 import { stepSummary } from "../report/summary.ts"
 import { textReport } from "../report/text.ts"
+import { adviceFor, isUnasked } from "../report/words.ts"
 import { verifySignature } from "../verify/verify.ts"
 import type { CiContext } from "./ci.ts"
 import { type CommandIo, reasonOf } from "./io.ts"
@@ -56,14 +58,15 @@ export async function runAudit(
   const progress = startProgress("verifying")
   let result: AuditResult
   try {
-    result = await audit(io, targets, {
+    const found = await audit(io, targets, {
       ...options,
       progress: progress.show,
       onObject: (object, index) => {
-        const text = report?.object(object, index) ?? ""
+        const text = report?.object(asAsked(object), index) ?? ""
         if (text !== "") io.stdout(text)
       },
     })
+    result = { ...withAsked(found), notes: [...found.notes, ...notBegun(targets)] }
   } finally {
     progress.end()
   }
@@ -72,6 +75,29 @@ export async function runAudit(
   else io.stdout(textReport(result, { verbose: output.verbose, colour: hasColour(io.env) }))
   if (output.ci !== undefined) tellCi(output.ci, result, messages)
   return statusOf(result, output, messages)
+}
+
+/** Whom nobody has named, nobody can be compared with: that is no verdict about an object, but a question that was not whole. */
+function asAsked(object: AuditedObject): AuditedObject {
+  if (!isUnasked(object)) return object
+  const steps = object.steps.map((one) => (one.step === "identity" ? { ...one, outcome: "not checked" as const } : one))
+  return { ...object, verdict: "unchecked", notAllowed: false, identityChecked: false, steps }
+}
+
+function withAsked(result: AuditResult): AuditResult {
+  if (!result.objects.some(isUnasked)) return result
+  const objects = result.objects.map(asAsked)
+  const count = (verdict: AuditedObject["verdict"]): number => objects.filter((one) => one.verdict === verdict).length
+  return { ...result, objects, totals: { ok: count("ok"), bad: count("bad"), unchecked: count("unchecked") } }
+}
+
+/** Policies that begin later than now exempt what they are asked about, and nobody would see it. */
+function notBegun(targets: readonly AuditTarget[]): string[] {
+  const now = new Date()
+  const found = targets.flatMap(({ policy }) =>
+    policy === undefined ? [] : (beginsLater(policy.compiled.policy, now) ?? []),
+  )
+  return [...new Set(found)]
 }
 
 /** The whole story of the one object, with what the audit itself has no use for. */
@@ -87,12 +113,12 @@ async function storyOf(
   const certificate = await certificateOf(io, object, trustedRoot)
   const ref = object.type === "tag" ? `refs/tags/${object.name.replace(/^refs\/tags\//, "")}` : target?.ref
   const changed = object.type === "commit" ? await changedPaths(io, [object]).catch(() => undefined) : undefined
-  const paths = changed?.get(object.id)
+  const changes = changed?.get(object.id)
   return explainText(object, result, {
     serialNumber: certificate && Buffer.from(certificate.serialNumber).toString("hex"),
     sha256: certificate && createHash("sha256").update(certificate.der).digest("hex"),
     rules: compiled && rulesOf(compiled, object.type, ref).rules.map(({ rule }) => rule),
-    paths: paths === undefined || isGitsignError(paths) ? undefined : paths,
+    paths: changes === undefined || isGitsignError(changes) ? undefined : changes.paths,
   })
 }
 
@@ -116,17 +142,19 @@ async function certificateOf(
 const hasColour = (env: NodeJS.ProcessEnv): boolean => isatty(1) && !env.NO_COLOR && env.TERM !== "dumb"
 
 function statusOf(result: AuditResult, { warnOnly, format, explain }: AuditOutput, messages: Messages): number {
-  const status = exitStatusOf(result.totals)
+  const status = auditStatusOf(result)
   if (status === 0) return 0
+  const [only, ...more] = result.objects
+  // A question that was not whole has no answer to be let pass.
+  if (status === 2 && only !== undefined) throw errorOf(only, result)
   if (warnOnly) {
     const { bad, unchecked } = result.totals
     messages.say(`warning: ${bad + unchecked} of ${result.objects.length} not verified; --warn-only lets them pass`)
     return 0
   }
-  const [only, ...more] = result.objects
   // The report in text has said it all; what a machine reads is not for the person at the terminal.
-  if (only?.problem !== undefined && more.length === 0 && format !== "text") throw errorOf(only)
-  if (only?.problem !== undefined && more.length === 0) return errorOf(only).exitStatus
+  if (only?.problem !== undefined && more.length === 0 && format !== "text") throw errorOf(only, result)
+  if (only?.problem !== undefined && more.length === 0) return status
   if (format !== "text" && !explain) {
     const { bad, unchecked } = result.totals
     messages.say(`${bad} of ${result.objects.length} not verified${unchecked > 0 ? `, ${unchecked} not checked` : ""}`)
@@ -134,8 +162,9 @@ function statusOf(result: AuditResult, { warnOnly, format, explain }: AuditOutpu
   return status
 }
 
-const errorOf = ({ problem }: AuditedObject): GitsignError => {
-  const { code, message, hint } = problem ?? { code: "ERR_BUG", message: "no problem", hint: undefined }
+const errorOf = (object: AuditedObject, result: AuditResult): GitsignError => {
+  const { code, message } = object.problem ?? { code: "ERR_BUG", message: "no problem" }
+  const [hint] = adviceFor(object, result)
   return new GitsignError(code, message, hint === undefined ? {} : { hint })
 }
 

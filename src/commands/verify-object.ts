@@ -4,12 +4,14 @@
  * @module
  */
 
-import { signingHint } from "../audit/check.ts"
+import { hintForUnsigned } from "../audit/mend.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { parseSignedObject, type SignedObject, signatureMarker } from "../formats/git-object.ts"
+import { summarizeObject } from "../formats/object-summary.ts"
 import { printableLines } from "../formats/printable.ts"
 import type { Signer } from "../formats/signer.ts"
 import type { GitObject } from "../git/objects.ts"
+import { findDisguise, replacedObject } from "../git/replaced.ts"
 import { identityCheck, namesSigner } from "../policy/identity.ts"
 import { STEPS } from "../verify/steps.ts"
 import type { VerificationSummary } from "../verify/summary.ts"
@@ -39,7 +41,7 @@ export interface VerifyCall {
 /**
  * Verifies the object, tells people on stdout who signed it, and returns when it is verified.
  *
- * @throws the reason when it is not verified or could not be checked; ERR_IDENTITY_REQUIRED, ERR_PATTERN, ERR_CONFIG,
+ * @throws the reason when it is not verified or could not be checked; ERR_REPLACED; ERR_IDENTITY_REQUIRED, ERR_PATTERN, ERR_CONFIG,
  * ERR_TRUSTED_ROOT, ERR_GIT
  */
 export async function verifyObject(call: VerifyCall): Promise<void> {
@@ -51,11 +53,23 @@ export async function verifyObject(call: VerifyCall): Promise<void> {
     authorize: await authorizeOf(call),
   }
   const object = await call.read()
-  const summary = await verifyRaw(call, object, (signed) =>
-    verifyWithLog(signed, options, { rekor: config.rekor, env: io.env }),
-  )
+  const [summary, replaced] = await Promise.all([
+    verifyRaw(call, object, (signed) => verifyWithLog(signed, options, { rekor: config.rekor, env: io.env })),
+    replacedIn(io, object),
+  ])
+  // What is wrong with it counts first, then that git shows something else, then what could not be checked.
+  if (replaced !== undefined && summary.error?.exitStatus !== 1) throw new GitsignError("ERR_REPLACED", replaced)
   if (summary.error !== undefined) throw summary.error
   io.stdout(printableLines(`${object.type} ${object.id}\n${verdictText(summary)}`))
+}
+
+/** Asked of what is read without replace refs and grafts, while everybody else looks at it with them. */
+async function replacedIn(
+  io: CommandIo,
+  { type, id, raw }: Awaited<ReturnType<VerifyCall["read"]>>,
+): Promise<string | undefined> {
+  const { target, targetType } = summarizeObject(raw)
+  return replacedObject(io, await findDisguise(io), { type, id, target, targetType })
 }
 
 async function verifyRaw(
@@ -69,7 +83,7 @@ async function verifyRaw(
     const { payload, signature } = signed
     if (signature === undefined) {
       const message = `${object.type} ${object.id} is not signed`
-      throw new GitsignError("ERR_NOT_SIGNED", message, { hint: signingHint(object) })
+      throw new GitsignError("ERR_NOT_SIGNED", message, { hint: await hintForUnsigned(call.io, object, call.name) })
     }
     // git knows a signature by its first line; bare DER is for files only.
     if (signatureMarker(signature) === undefined) {

@@ -4,11 +4,23 @@
  * @module
  */
 
-import { type PolicyInForce, readPoliciesAt, readPolicyAt } from "../audit/policy-source.ts"
-import type { AuditTarget } from "../audit/targets.ts"
-import { GitsignError, isGitsignError } from "../errors.ts"
-import { currentBranch, listRefs, mergeBases, resolveRevision, tryResolve, walkCommits } from "../git/revisions.ts"
+import { GitsignError } from "../errors.ts"
+import { lookUp } from "../git/look-up.ts"
+import {
+  commitOf,
+  currentBranch,
+  idLength,
+  isShallow,
+  listRefs,
+  mergeBases,
+  resolveCommit,
+  resolveRevision,
+  tryResolve,
+  walkCommits,
+} from "../git/revisions.ts"
+import { runGit } from "../git/run.ts"
 import { type CommandIo, readInput } from "./io.ts"
+import type { Before, OpenTarget } from "./verify-before.ts"
 
 /** The arguments as typed. */
 export interface AskedFor {
@@ -20,14 +32,6 @@ export interface AskedFor {
   readonly ref: string | undefined
 }
 
-/** A target before it has a policy, and the commit that holds the policy from before the change. */
-export interface OpenTarget extends Omit<AuditTarget, "policy"> {
-  /** Undefined where there is no before. */
-  readonly base: string | undefined
-  /** What that commit was called, for messages; its id when nothing is said. */
-  readonly baseName?: string | undefined
-}
-
 /**
  * Finds out what is asked about.
  *
@@ -35,14 +39,16 @@ export interface OpenTarget extends Omit<AuditTarget, "policy"> {
  * @throws ERR_USAGE, ERR_GIT, ERR_SHALLOW
  */
 export async function targetsOf(io: CommandIo, asked: AskedFor, withTags: boolean): Promise<OpenTarget[]> {
-  const excluded: string[] = []
-  for (const name of asked.not) excluded.push((await resolveCommit(io, name)).id)
+  const excluded: Excluded[] = []
+  for (const name of asked.not) excluded.push(...(await excludedBy(io, name)))
   const plain: string[] = []
   const targets: OpenTarget[] = []
   for (const revision of asked.revisions) {
-    if (revision.startsWith("^")) excluded.push((await resolveCommit(io, revision.slice(1))).id)
-    else if (revision === "-") targets.push(...fromStdin(io))
+    if (revision.startsWith("^")) excluded.push(...(await excludedBy(io, revision.slice(1))))
+    else if (revision === "-") targets.push(...(await fromStdin(io)))
     else if (revision.includes("..")) targets.push(...(await ofRange(io, revision)))
+    else if (revision.endsWith("^@")) plain.push(...(await parentsOf(io, revision)))
+    else if (revision.endsWith("^!")) targets.push(await ofCommit(io, revision))
     else plain.push(revision)
   }
   if (asked.all) targets.push(...(await ofAllRefs(io, excluded, withTags)))
@@ -51,108 +57,149 @@ export async function targetsOf(io: CommandIo, asked: AskedFor, withTags: boolea
   const head = await currentBranch(io)
   return targets.map((target) => ({
     ...target,
-    mendable: mendableOf(target.ref, head),
+    mendable: mendableOf(target.ref),
     // Every exclusion counts for every walk, as in git.
-    exclude: target.walk ? [...new Set([...target.exclude, ...excluded])] : [],
-    ref: isTag(target) ? target.ref : (asked.ref ?? branchOf(target.ref) ?? head),
+    exclude: target.walk ? [...new Set([...target.exclude, ...excluded.map(({ commit }) => commit)])] : [],
+    ref: isTag(target) ? target.ref : (asked.ref ?? (target.isTagObject ? undefined : (branchOf(target.ref) ?? head))),
   }))
 }
 
+/** A commit that is left out with all that is behind it, and what it was called. What is left out is what one has: its policy judges. */
+type Excluded = Extract<Before, { commit: string }>
+
+async function excludedBy(io: CommandIo, name: string): Promise<Excluded[]> {
+  if (name.endsWith("^@")) return (await parentsOf(io, name)).map((commit) => ({ commit }))
+  return [{ commit: (await resolveCommit(io, name, "ERR_USAGE")).id, name }]
+}
+
+/**
+ * What `X^@` means: the parents of X (gitrevisions(7)).
+ *
+ * @throws ERR_USAGE when it has none: to verify nothing, or to leave nothing out, is not what was meant; ERR_SHALLOW when they are not here
+ */
+async function parentsOf(io: CommandIo, revision: string): Promise<string[]> {
+  const { id } = await resolveCommit(io, revision.slice(0, -2), "ERR_USAGE")
+  const { stdout } = await runGit(io, ["rev-parse", `${id}^@`])
+  const parents = stdout.toString("latin1").split("\n").filter(Boolean)
+  if (parents.length > 0) return parents
+  if (await isShallow(io)) throw new GitsignError("ERR_SHALLOW", `${revision} is not in this shallow clone`)
+  throw new GitsignError("ERR_USAGE", `${revision} names nothing: this commit has no parents`, {
+    hint: "see what is there with: git log --all --oneline",
+  })
+}
+
+/** What `X^!` means: X, and nothing that is behind it. */
+async function ofCommit(io: CommandIo, revision: string): Promise<OpenTarget> {
+  const { id, ref } = await resolveCommit(io, revision.slice(0, -2), "ERR_USAGE")
+  const befores = [{ parentOf: id }]
+  return { name: revision, ref: branchIn(ref), include: [id], exclude: [], walk: false, fresh: false, befores }
+}
+
+/** A tag is no branch. */
+const branchIn = (ref: string | undefined): string | undefined => (ref?.startsWith("refs/tags/") ? undefined : ref)
+
 /** A local branch can be signed again; what is named otherwise, nobody knows whose it is. */
-function mendableOf(ref: string | undefined, head: string | undefined): OpenTarget["mendable"] {
-  if (!ref?.startsWith("refs/heads/")) return undefined
-  return { branch: ref === head ? "" : ref.slice("refs/heads/".length), published: false }
+function mendableOf(ref: string | undefined): OpenTarget["mendable"] {
+  return ref?.startsWith("refs/heads/") ? { branch: ref.slice("refs/heads/".length) } : undefined
 }
 
 /** Whether a target is a tag by its name; what a tag leads to are commits like others, and on no branch. */
 const isTag = ({ ref, walk }: Pick<OpenTarget, "ref" | "walk">): boolean =>
   !walk && ref?.startsWith("refs/tags/") === true
 
-async function resolveCommit(io: CommandIo, name: string): Promise<{ id: string; ref: string | undefined }> {
-  const { ref } = await resolveRevision(io, name)
-  const { id } = await resolveRevision(io, `${name}^{commit}`)
-  return { id, ref }
-}
-
 /** A remote's branch has the rules of the branch of that name. A tag is no branch. */
 function branchOf(ref: string | undefined): string | undefined {
-  if (ref?.startsWith("refs/tags/")) return undefined
   const [, name] = /^refs\/remotes\/[^/]+\/(.+)$/.exec(ref ?? "") ?? []
-  return name === undefined ? ref : `refs/heads/${name}`
+  return name === undefined ? branchIn(ref) : `refs/heads/${name}`
 }
 
-function fromStdin(io: CommandIo): OpenTarget[] {
+/** Every object whose id is in stdin. One that is not here, or is no commit or tag, says so in its place. */
+async function fromStdin(io: CommandIo): Promise<OpenTarget[]> {
   const ids = readInput(io, "-")
     .toString("utf8")
     .split(/\s+/)
     .filter((id) => id !== "")
-  const wrong = ids.find((id) => !/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(id))
+  if (ids.length === 0) {
+    // A command that has failed in front of a pipe must not be taken for a good answer.
+    throw new GitsignError("ERR_USAGE", "there are no object ids in stdin, so nothing was verified", {
+      hint: "see whether the command before the pipe failed; a range that may be empty goes here: gitsign verify A..B",
+    })
+  }
+  const length = await idLength(io)
+  const wrong = ids.find((id) => id.length !== length || !/^[0-9a-f]+$/.test(id))
   if (wrong !== undefined) {
     throw new GitsignError(
       "ERR_USAGE",
-      `stdin has to hold whole object ids, and ${JSON.stringify(wrong.slice(0, 80))} is none`,
+      `stdin has to hold whole object ids of ${length} digits, and ${JSON.stringify(wrong.slice(0, 80))} is none`,
+      { hint: "whole ids come from: git rev-list, git rev-parse" },
     )
   }
-  return ids.map((id) => ({
-    name: id,
-    ref: undefined,
-    include: [id],
-    exclude: [],
-    walk: false,
-    fresh: false,
-    base: `${id}^`,
-  }))
+  const found = await lookUp(io, ids)
+  const isCut = found.includes(undefined) && (await isShallow(io))
+  return ids.map((id, index) => {
+    const type = found[index]?.type
+    const target = { name: id, ref: undefined, include: [id], exclude: [], walk: false, fresh: false }
+    if (type === "commit") return { ...target, befores: [{ parentOf: id }] }
+    // Before a tag is not what is before its commit: who tags a commit of their own would choose who may.
+    if (type === "tag") return { ...target, isTagObject: true, befores: [HEAD] }
+    return { ...target, befores: [{ error: type === undefined ? notHere(id, isCut) : notSigned(id, type) }] }
+  })
 }
+
+const HEAD: Before = { commit: "HEAD" }
+
+const notHere = (id: string, isCut: boolean): GitsignError =>
+  isCut
+    ? new GitsignError("ERR_SHALLOW", `${id} is not in this shallow clone`)
+    : new GitsignError("ERR_GIT", `there is no object ${id} in this repository`, {
+        hint: "fetch it first, or check the repository with: git fsck",
+      })
+
+const notSigned = (id: string, type: string): GitsignError =>
+  new GitsignError("ERR_NOT_SIGNED", `${id} is a ${type}, which nobody signs`, { hint: "name commits and tags only" })
 
 /** `A..B`: what B has and A has not. `A...B`: what one of them has and the other has not. */
 async function ofRange(io: CommandIo, range: string): Promise<OpenTarget[]> {
   const [, left = "", dots = "", right = ""] = /^(.*?)(\.\.\.?)(?!\.)(.*)$/s.exec(range) ?? []
-  const one = await resolveCommit(io, left || "HEAD")
-  const other = await resolveCommit(io, right || "HEAD")
+  const one = await resolveCommit(io, left || "HEAD", "ERR_USAGE")
+  const other = await resolveCommit(io, right || "HEAD", "ERR_USAGE")
   const walk = { name: range, walk: true, fresh: false }
-  if (dots === "..")
-    return [{ ...walk, ref: other.ref, include: [other.id], exclude: [one.id], base: one.id, baseName: left || "HEAD" }]
+  if (dots === "..") {
+    const befores = [{ commit: one.id, name: left || "HEAD" }]
+    return [{ ...walk, ref: other.ref, include: [other.id], exclude: [one.id], befores }]
+  }
   const bases = await mergeBases(io, one.id, other.id)
   // Of several, whoever made the merges that led to them has chosen which one comes first; so the policies of all of them count.
-  const befores = bases.length === 0 ? [undefined] : bases
-  return [one, other].flatMap(({ id, ref }) =>
-    befores.map((base) => ({ ...walk, ref, include: [id], exclude: bases, base })),
-  )
+  const befores = bases.map((commit) => ({ commit }))
+  return [one, other].map(({ id, ref }) => ({ ...walk, ref, include: [id], exclude: bases, befores }))
 }
 
 async function ofRevision(
   io: CommandIo,
   name: string,
-  excluded: readonly string[],
+  excluded: readonly Excluded[],
   withTags: boolean,
 ): Promise<OpenTarget> {
-  const { id, ref } = await resolveRevision(io, name)
   const target = { name, fresh: false, exclude: [] }
-  if (withTags && ref?.startsWith("refs/tags/") && excluded.length === 0) {
-    return { ...target, ref, include: [id], walk: false, base: "HEAD" }
+  const { id: object, ref } = await resolveRevision(io, name, "ERR_USAGE")
+  if (withTags && excluded.length === 0 && ref?.startsWith("refs/tags/")) {
+    return { ...target, ref, include: [object], walk: false, befores: [HEAD] }
   }
-  const commit = await resolveRevision(io, `${name}^{commit}`)
-  const branch = ref?.startsWith("refs/tags/") ? undefined : ref
-  const isTagObject = withTags && commit.id !== id && excluded.length === 0
-  if (isTagObject) return { ...target, ref: undefined, include: [id], walk: false, base: "HEAD" }
-  if (excluded.length === 0) return { ...target, ref: branch, include: [commit.id], walk: false, base: `${commit.id}^` }
-  return {
-    ...target,
-    ref: branch,
-    include: [commit.id],
-    walk: true,
-    base: excluded.length === 1 ? excluded[0] : undefined,
+  const id = await commitOf(io, name, object, "ERR_USAGE")
+  if (excluded.length > 0) return { ...target, ref: branchIn(ref), include: [id], walk: true, befores: excluded }
+  if (withTags && object !== id) {
+    return { ...target, ref: undefined, include: [object], walk: false, isTagObject: true, befores: [HEAD] }
   }
+  return { ...target, ref: branchIn(ref), include: [id], walk: false, befores: [{ parentOf: id }] }
 }
 
 /** All branches, those of remotes too, all tags, and a detached HEAD. */
-async function ofAllRefs(io: CommandIo, excluded: readonly string[], withTags: boolean): Promise<OpenTarget[]> {
+async function ofAllRefs(io: CommandIo, excluded: readonly Excluded[], withTags: boolean): Promise<OpenTarget[]> {
   const refs = await listRefs(io, "refs/heads/", "refs/remotes/", "refs/tags/")
   const tags = refs.filter(({ name }) => name.startsWith("refs/tags/"))
   const branches = refs.filter(({ name }) => !name.startsWith("refs/tags/"))
   const ids = new Set(branches.filter(({ name }) => !isRemoteHead(name)).map(({ id }) => id))
-  const base = excluded.length === 1 ? excluded[0] : undefined
-  const target = { exclude: [], fresh: false, base }
+  const target = { exclude: [], fresh: false, befores: excluded }
   const detached = await detachedHead(io, [...ids])
   const walks: OpenTarget[] = []
   if (withTags) {
@@ -170,9 +217,10 @@ async function ofAllRefs(io: CommandIo, excluded: readonly string[], withTags: b
     walks.push({ ...target, name: "--all", ref: undefined, include, walk: true })
   }
   const named = tags.filter(({ type }) => withTags || type === "tag")
+  const befores = excluded.length > 0 ? excluded : [HEAD]
   return [
     ...walks,
-    ...named.map(({ name, id }) => ({ ...target, name, ref: name, include: [id], walk: false, base: base ?? "HEAD" })),
+    ...named.map(({ name, id }) => ({ ...target, name, ref: name, include: [id], walk: false, befores })),
   ]
 }
 
@@ -194,76 +242,4 @@ async function commitsOf(io: CommandIo, refs: readonly { id: string; type: strin
     if (commit !== undefined) commits.add(commit)
   }
   return [...commits]
-}
-
-/** Gives every target the one policy that was named. */
-export const withOnePolicy = (targets: readonly OpenTarget[], policy: PolicyInForce | undefined): AuditTarget[] =>
-  targets.map(({ base: _, baseName: __, ...target }) => ({ ...target, policy }))
-
-/**
- * Gives every target the policy from before its change.
- *
- * @throws ERR_POLICY_MISSING where there is none, or no before; whatever else is wrong with one
- */
-export async function withPoliciesBefore(io: CommandIo, targets: readonly OpenTarget[]): Promise<AuditTarget[]> {
-  const bases = targets.map(({ base, baseName, name }) => {
-    if (base !== undefined) return { commit: base, label: baseName ?? labelOf(base) }
-    throw new GitsignError(
-      "ERR_POLICY_MISSING",
-      `${name} is a whole history, which has no before that a policy could come from`,
-      {
-        hint: "say which one counts: --policy-ref HEAD, or --policy FILE; or begin somewhere: --since-commit COMMIT",
-      },
-    )
-  })
-  const found = await readPoliciesAt(io, bases)
-  const judged: AuditTarget[] = []
-  for (const [index, { base: _, baseName: __, ...target }] of targets.entries()) {
-    const policy = found[index]
-    if (isGitsignError(policy)) throw policy
-    if (policy === undefined) throw await noPolicy(io, bases[index]?.label ?? "")
-    judged.push({ ...target, policy })
-  }
-  return judged
-}
-
-/**
- * Makes sure that what a change brings in leaves a policy that can be used: the next change will be judged by it.
- *
- * @throws what is wrong with the policy in it; ERR_POLICY_MISSING when the change takes it away
- */
-export async function checkPoliciesAfter(io: CommandIo, targets: readonly AuditTarget[]): Promise<void> {
-  // Only where the policy of the repository counts, and a branch is what is asked about.
-  const changes = targets.filter(({ policy, walk }) => walk && policy !== undefined && policy.paths.length > 0)
-  const tips = changes.flatMap(({ include }) => include)
-  for (const after of await readPoliciesAt(
-    io,
-    tips.map((commit) => ({ commit, label: labelOf(commit) })),
-  )) {
-    if (isGitsignError(after)) throw after
-    if (after !== undefined) continue
-    throw new GitsignError(
-      "ERR_POLICY_MISSING",
-      "everything is signed as it should be, but the change takes the policy away",
-      {
-        hint: "leave .gitsign/policy.yaml there, or name another policy with gitsign.policy",
-      },
-    )
-  }
-}
-
-/** Whether a policy is there from before a single revision; a first commit has no before. */
-export async function policyBefore(io: CommandIo, base: string): Promise<PolicyInForce | undefined> {
-  if ((await tryResolve(io, `${base}^{commit}`)) === undefined) return undefined
-  return readPolicyAt(io, base, labelOf(base))
-}
-
-const labelOf = (commit: string): string => commit.replace(/^([0-9a-f]{12})[0-9a-f]+/, "$1")
-
-async function noPolicy(io: CommandIo, where: string): Promise<GitsignError> {
-  const now = await readPolicyAt(io, "HEAD").catch(() => undefined)
-  const propose = "propose one with: gitsign policy init"
-  return new GitsignError("ERR_POLICY_MISSING", `nobody has said whom to expect: there is no policy in ${where}`, {
-    hint: `${now === undefined ? propose : "go by the one in HEAD with: --policy-ref HEAD"}; or say whom to expect with --certificate-identity and --certificate-oidc-issuer`,
-  })
 }

@@ -11,7 +11,7 @@ import type { AuditTarget } from "../audit/targets.ts"
 import type { Config } from "../config.ts"
 import { GitsignError, isGitsignError } from "../errors.ts"
 import { type GitObject, readOneObject } from "../git/objects.ts"
-import { resolveRevision } from "../git/revisions.ts"
+import { resolveCommit, resolveRevision } from "../git/revisions.ts"
 import { REPORT_FORMATS, type ReportFormat } from "../report/report.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
 import { type CiContext, detectCi } from "./ci.ts"
@@ -19,17 +19,18 @@ import { withExamples } from "./help.ts"
 import { addIdentityFlags, asksForSigner, type VerifyFlags } from "./identity-options.ts"
 import { type CommandIo, readInput } from "./io.ts"
 import type { Messages } from "./messages.ts"
+import { fullRef } from "./ref-option.ts"
 import { loadConfig } from "./settings.ts"
 import { runAudit } from "./verify-audit.ts"
-import { authorizeOf, verifyObject } from "./verify-object.ts"
 import {
   checkPoliciesAfter,
   type OpenTarget,
   policyBefore,
-  targetsOf,
   withOnePolicy,
   withPoliciesBefore,
-} from "./verify-question.ts"
+} from "./verify-before.ts"
+import { authorizeOf, verifyObject } from "./verify-object.ts"
+import { targetsOf } from "./verify-question.ts"
 
 /** The flags of `verify` as commander gives them. */
 interface RangeFlags extends Omit<VerifyFlags, "format"> {
@@ -83,7 +84,7 @@ export function verifyCommand(io: CommandIo, messages: Messages, exit: (status: 
       exit(await verify(call))
     })
   return withExamples(command, [
-    "gitsign verify origin/main..HEAD",
+    "gitsign verify --ref main origin/main..HEAD",
     "gitsign verify --certificate-identity=dev@example.com --certificate-oidc-issuer=https://github.com/login/oauth HEAD~3",
     "gitsign verify --all --policy .gitsign/policy.yaml",
     "gitsign verify --explain HEAD",
@@ -113,6 +114,16 @@ async function verify(call: Call): Promise<number> {
   if (flags.explain !== undefined && (revisions.length > 0 || flags.all)) {
     throw new GitsignError("ERR_USAGE", "--explain takes the one object that it is about, and no others")
   }
+  if (flags.explain !== undefined && (!isPlain(flags.explain) || (flags.not ?? flags.sinceCommit) !== undefined)) {
+    throw new GitsignError("ERR_USAGE", "--explain takes one object, and no range or list", {
+      hint: "name one commit or tag; all steps of many: gitsign verify --verbose A..B",
+    })
+  }
+  if (revisions.length === 0 && !flags.all && flags.explain === undefined && (flags.not?.length ?? 0) > 1) {
+    throw new GitsignError("ERR_USAGE", "--not takes all names behind it, and nothing says what is to be verified", {
+      hint: "say that first: gitsign verify HEAD --not A B",
+    })
+  }
   const ci = flags.ci ? ciOf(call) : undefined
   const named = flags.explain === undefined ? revisions : [flags.explain]
   const asked = ci === undefined ? (named.length === 0 && !flags.all && !flags.sinceCommit ? ["HEAD"] : named) : []
@@ -129,9 +140,11 @@ async function verify(call: Call): Promise<number> {
     warnOnly: flags.warnOnly === true,
     ci,
   }
-  const withoutPolicy = targets.every(({ policy }) => policy === undefined)
-  if (withoutPolicy && single && output.format === "text" && !output.verbose && !output.explain) {
-    return verifySingle(call, asked[0] ?? "HEAD")
+  const withoutPolicy = targets.every(({ policy, noPolicy }) => policy === undefined && noPolicy === undefined)
+  const config = withRootPolicy(call)
+  const isPlainAnswer = output.format === "text" && !output.verbose && !output.explain
+  if (withoutPolicy && single && config.rootPolicy === undefined && isPlainAnswer) {
+    return verifySingle(call, (asked[0] ?? "HEAD").replace(/\^!$/, ""), open[0]?.include[0] ?? "HEAD")
   }
   if (flags.insecureIgnoreSct && !withoutPolicy) {
     throw new GitsignError(
@@ -139,7 +152,7 @@ async function verify(call: Call): Promise<number> {
       "a policy says itself whether an SCT is asked for (require: sct); --insecure-ignore-sct does not",
     )
   }
-  const base = await auditOptionsOf(call.io, withRootPolicy(call), flags.trustedRoot)
+  const base = await auditOptionsOf(call.io, config, flags.trustedRoot)
   checkRefs(targets, base.rootPolicy)
   const options = {
     ...base,
@@ -156,7 +169,8 @@ async function verify(call: Call): Promise<number> {
 }
 
 /** Whether a revision is one object, and not a range or a list. */
-const isPlain = (revision: string): boolean => !revision.includes("..") && !revision.startsWith("^") && revision !== "-"
+const isPlain = (revision: string): boolean =>
+  !revision.includes("..") && !revision.startsWith("^") && !revision.endsWith("^@") && revision !== "-"
 
 const withRootPolicy = ({ config, flags }: Call): Config =>
   flags.rootPolicy === undefined ? config : { ...config, rootPolicy: flags.rootPolicy }
@@ -172,23 +186,23 @@ async function namedPolicy({ io, config, flags }: Call): Promise<PolicyInForce |
 async function openTargets({ io, flags }: Call, asked: readonly string[], withTags: boolean): Promise<OpenTarget[]> {
   const since = flags.sinceCommit === undefined ? [] : [flags.sinceCommit]
   const not = [...(flags.not ?? []), ...since]
-  return targetsOf(io, { revisions: asked, not, all: flags.all === true, ref: fullRef(flags.ref) }, withTags)
+  return targetsOf(io, { revisions: asked, not, all: flags.all === true, ref: refOf(flags) }, withTags)
 }
 
-const fullRef = (ref: string | undefined): string | undefined =>
-  ref === undefined || ref.startsWith("refs/") ? ref : `refs/heads/${ref}`
+const refOf = ({ ref }: Pick<Call["flags"], "ref">): string | undefined =>
+  ref === undefined ? undefined : fullRef(ref)
 
 /** The policy from before each change. A single object without one is a question that its answer makes clear. */
 async function withPolicies({ io }: Call, open: readonly OpenTarget[], single: boolean): Promise<AuditTarget[]> {
   const [only] = open
-  if (!single || only?.base === undefined) return withPoliciesBefore(io, open)
-  return withOnePolicy(open, await policyBefore(io, only.base))
+  if (!single || only === undefined) return withPoliciesBefore(io, open)
+  return withOnePolicy(open, await policyBefore(io, only))
 }
 
 /** Without a branch no rule of a branch can be asked. */
 function checkRefs(targets: readonly AuditTarget[], rootPolicy: PolicyInForce | undefined): void {
-  for (const { policy, ref, name } of targets) {
-    if (policy === undefined || ref !== undefined) continue
+  for (const { policy, ref, name, isTagObject } of targets) {
+    if (policy === undefined || ref !== undefined || isTagObject) continue
     const asking = [policy, rootPolicy].find((one) => one !== undefined && asksForBranch(one.compiled))
     if (asking === undefined) continue
     throw new GitsignError(
@@ -209,24 +223,26 @@ function ciOf({ io }: Call): CiContext {
 /** What a CI job is about: what its change brings in, judged by the branch that it goes to. */
 async function targetsOfCi(
   { io, flags }: Call,
-  { base, head, ref, fetchHint }: CiContext,
+  { base, head, ref, source, fetchHint }: CiContext,
   needsPolicy: boolean,
 ): Promise<OpenTarget[]> {
   const find = (name: string) => fetched(resolveRevision(io, name), fetchHint)
-  const { id } = await find(`${head}^{commit}`)
+  const findCommit = (name: string) => fetched(resolveCommit(io, name), fetchHint)
+  const { id } = await findCommit(head)
   const name = base === undefined ? head : `${base}..${head}`
   // Only the remote's branch: a tag `origin/main`, which anybody may push, would come first.
   const before = base?.replace(/^origin\//, "refs/remotes/origin/")
   if (ref.startsWith("refs/tags/")) {
     const tag = await find(ref)
     const place = needsPolicy && before !== undefined ? (await find(before)).id : undefined
-    return [{ name: ref, ref, include: [tag.id], exclude: [], walk: false, fresh: true, base: place, baseName: base }]
+    const befores = place === undefined ? [] : [{ commit: place, name: base }]
+    return [{ name: ref, ref, include: [tag.id], exclude: [], walk: false, fresh: true, befores }]
   }
-  const mendable = { branch: "", published: true }
-  const target = { name, ref: fullRef(flags.ref) ?? ref, include: [id], walk: true, fresh: true, mendable }
-  if (before === undefined) return [{ ...target, exclude: [], base: undefined }]
-  const known = await find(`${before}^{commit}`)
-  return [{ ...target, exclude: [known.id], base: known.id }]
+  const mendable = source === undefined ? undefined : { branch: source, published: true }
+  const target = { name, ref: refOf(flags) ?? ref, include: [id], walk: true, fresh: true, mendable }
+  if (before === undefined) return [{ ...target, exclude: [], befores: [] }]
+  const known = await findCommit(before)
+  return [{ ...target, exclude: [known.id], befores: [{ commit: known.id }] }]
 }
 
 /** What a CI system's clone lacks, that system has a way to fetch. */
@@ -247,10 +263,10 @@ const callOf = ({ io, messages, flags }: Call, [name = "HEAD"]: readonly string[
 })
 
 /** One commit and no policy: the answer is who signed, and when. */
-async function verifySingle(call: Call, name: string): Promise<number> {
+async function verifySingle(call: Call, name: string, id: string): Promise<number> {
   const { io, flags } = call
   try {
-    await verifyObject({ ...callOf(call, [name]), verb: "verify", read: () => readCommit(io, name) })
+    await verifyObject({ ...callOf(call, [name]), verb: "verify", read: () => readCommit(io, id) })
     return 0
   } catch (error) {
     if (!flags.warnOnly || !(error instanceof GitsignError) || error.exitStatus === 2) throw error
@@ -259,8 +275,8 @@ async function verifySingle(call: Call, name: string): Promise<number> {
   }
 }
 
-async function readCommit(io: CommandIo, name: string): Promise<GitObject & { type: "commit" }> {
-  const { type, id, raw } = await readOneObject(io, `${name}^{commit}`)
-  if (type !== "commit") throw new GitsignError("ERR_BUG", `git took ${type} ${id} for a commit`)
-  return { type, id, raw }
+async function readCommit(io: CommandIo, id: string): Promise<GitObject & { type: "commit" }> {
+  const found = await readOneObject(io, `${id}^{commit}`)
+  if (found.type !== "commit") throw new GitsignError("ERR_BUG", `git took ${found.type} ${found.id} for a commit`)
+  return { ...found, type: found.type }
 }

@@ -18,6 +18,13 @@ export interface CommitParents {
   readonly bytes?: number
 }
 
+/** What a commit changes. */
+export interface Changes {
+  readonly paths: readonly string[]
+  /** Those of them that are or were a link or a submodule: what these lead to is found in the place of a folder. */
+  readonly links: readonly string[]
+}
+
 /** What one commit has to be compared with. */
 interface Comparison {
   readonly id: string
@@ -30,6 +37,7 @@ interface Comparison {
 /** What git says of two commits. */
 interface Difference {
   readonly paths: ReadonlySet<string>
+  readonly links: ReadonlySet<string>
   /** The ids of the trees below the top that differ, of both sides. */
   readonly trees: ReadonlySet<string>
 }
@@ -56,8 +64,8 @@ const MAX_PARENTS = 16
 export async function changedPaths(
   context: GitContext,
   commits: readonly CommitParents[],
-): Promise<Map<string, readonly string[] | GitsignError>> {
-  const found = new Map<string, readonly string[] | GitsignError>()
+): Promise<Map<string, Changes | GitsignError>> {
+  const found = new Map<string, Changes | GitsignError>()
   const comparisons: Comparison[] = []
   for (const commit of commits) {
     const comparison = await orError(comparisonOf(context, commit))
@@ -142,7 +150,7 @@ function* chunksOf(comparisons: readonly Comparison[]): Generator<Comparison[]> 
 async function answerAll(
   context: GitContext,
   comparisons: readonly Comparison[],
-  found: Map<string, readonly string[] | GitsignError>,
+  found: Map<string, Changes | GitsignError>,
 ): Promise<void> {
   // What stands before a commit becomes its parent for as long as the process lives. So a commit that has none comes first: behind a line
   // in which it was compared with itself, as the base of a merge, it would change nothing.
@@ -156,7 +164,9 @@ async function answerAll(
       const [tree] = own
         .flatMap((line, index) => [...rootsOf(line), ...(all[index]?.trees ?? [])])
         .filter((one) => malformed.has(one))
-      found.set(id, (tree && malformed.get(tree)) || changes(all.map(({ paths }) => paths)))
+      const paths = changes(all.map((one) => one.paths))
+      const links = paths.filter((path) => all.some((one) => one.links.has(path)))
+      found.set(id, (tree && malformed.get(tree)) || { paths, links })
     }
     return
   }
@@ -206,26 +216,31 @@ async function compare(context: GitContext, lines: readonly string[]): Promise<R
   ]
   const { status, stdout, stderr } = await feedGit(context, args, `${lines.join("\n")}\n`)
   if (status !== 0) throw new GitsignError("ERR_GIT", `git cannot tell what commits change: ${stderr}`)
-  const found: { paths: Set<string>; trees: Set<string> }[] = []
+  const found: { paths: Set<string>; links: Set<string>; trees: Set<string> }[] = []
   // `ID NUL`, then for each change `:MODES IDS STATUS NUL PATH NUL`. Not --name-only: there a path could pass for the next id.
   const fields = stdout.toString("utf8").split("\0")
   for (let i = 0; i + 1 < fields.length; i++) {
     const change = /^:(\d+) (\d+) (\S+) (\S+)/.exec(fields[i] ?? "")
     if (change === null) {
-      found.push({ paths: new Set(), trees: new Set() })
+      found.push({ paths: new Set(), links: new Set(), trees: new Set() })
       continue
     }
-    const [, oldMode, newMode, oldId = "", newId = ""] = change
+    const [, oldMode = "", newMode = "", oldId = "", newId = ""] = change
     const path = fields[++i] ?? ""
     if (oldMode === TREE) found.at(-1)?.trees.add(oldId)
     if (newMode === TREE) found.at(-1)?.trees.add(newId)
     const isFolder = [oldMode, newMode].every((mode) => mode === TREE || mode === ABSENT)
     if (!isFolder) found.at(-1)?.paths.add(path)
+    if (LINKS.has(oldMode) || LINKS.has(newMode)) found.at(-1)?.links.add(path)
   }
   if (found.length !== lines.length) throw new GitsignError("ERR_GIT", "git did not compare all commits")
-  return new Map(lines.map((line, index) => [line, found[index] ?? { paths: new Set(), trees: new Set() }]))
+  return new Map(lines.map((line, index) => [line, found[index] ?? NO_DIFFERENCE]))
 }
 
+const NO_DIFFERENCE: Difference = { paths: new Set(), links: new Set(), trees: new Set() }
+
+/** The modes of a link and of a submodule. */
+const LINKS: ReadonlySet<string> = new Set(["120000", "160000"])
 /** The mode of a folder, which is no path of its own. */
 const TREE = "040000"
 /** The mode of what is not there on one side. */

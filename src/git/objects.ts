@@ -96,14 +96,14 @@ async function* readFrom(context: GitContext, revisions: readonly string[]): Asy
 
 /**
  * The name of which git says that it stands for more than one thing: a tag or branch may be named like another, or like the beginning of
- * an id, and what is checked out by that name may be something else. `HEAD`, a whole name and a whole id are always what they say.
+ * an id, and what is checked out by that name may be something else. `HEAD` (`@`), a whole name and a whole id are always what they say.
  *
  * @param idLength how many digits a whole id has
  */
 export function ambiguousName(stderr: string, idLength: number): string | undefined {
   const names = [...stderr.matchAll(/refname '(.*)' is ambiguous/g)].map(([, name = ""]) => name)
   return names.find(
-    (name) => !/^(HEAD|refs\/.*)$/s.test(name) && !(name.length === idLength && /^[0-9a-f]+$/.test(name)),
+    (name) => !/^(HEAD|@|refs\/.*)$/s.test(name) && !(name.length === idLength && /^[0-9a-f]+$/.test(name)),
   )
 }
 

@@ -7,7 +7,10 @@
 
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
+import { GitsignError } from "../errors.ts"
+import { summarizeObject } from "../formats/object-summary.ts"
 import { lookUp } from "./look-up.ts"
+import { readOneObject } from "./objects.ts"
 import { listRefs } from "./revisions.ts"
 import { type GitContext, runGit } from "./run.ts"
 
@@ -33,6 +36,39 @@ export async function findDisguise(context: GitContext): Promise<Disguise> {
   const grafts = [context.env.GIT_GRAFT_FILE, `${common}/info/grafts`]
   for (const file of grafts) for (const id of idsOf(context, file)) replaced.add(id)
   return { replaced, replacedFiles: files.length, shallow: new Set(idsOf(context, shallow)) }
+}
+
+/** A tag of a tag of a tag; nobody needs more. */
+const MAX_TAGS = 100
+
+/**
+ * Says in whose place git shows another object, where that is so for an object or, of a tag, for what it leads to: a tag is signed for its
+ * commit, and with another one in that place git shows and checks out the other.
+ *
+ * @param object `target` and `targetType` as they stand in it; of no account but for a tag
+ * @throws ERR_TAG_TARGET for a tag behind which there are more than 100; ERR_GIT, ERR_DAMAGED when one of them cannot be read
+ */
+export async function replacedObject(
+  context: GitContext,
+  { replaced }: Pick<Disguise, "replaced">,
+  object: { readonly type: string; readonly id: string; readonly target: string; readonly targetType: string },
+): Promise<string | undefined> {
+  let { type, id, target, targetType } = object
+  for (let tags = 0; replaced.size > 0; tags++) {
+    if (replaced.has(id)) {
+      const behind = tags === 0 ? "" : `, to which the tag ${object.id.slice(0, 12)} leads`
+      return `git shows another ${type} in the place of ${id.slice(0, 12)}${behind}`
+    }
+    if (type !== "tag") break
+    if (tags > MAX_TAGS) {
+      const message = `the tag ${object.id.slice(0, 12)} leads over more than ${MAX_TAGS} others`
+      throw new GitsignError("ERR_TAG_TARGET", message)
+    }
+    id = target.toLowerCase()
+    type = targetType
+    if (type === "tag") ({ target, targetType } = summarizeObject((await readOneObject(context, id)).raw))
+  }
+  return undefined
 }
 
 /** The ids that the lines of a file begin with; none when it cannot be read: then git cannot read it either. */

@@ -11,10 +11,13 @@ import { collectStderr, type GitContext, runGit, startError, startGit } from "./
 /** What git may answer with ids: 40 bytes for each of a few million commits, in bytes. */
 const MAX_LISTING = 256 * 1024 * 1024
 
+/** What it is when a name names nothing: a mistake of whoever typed it, or something that git does not have now. */
+type WhenMissing = "ERR_USAGE" | "ERR_GIT"
+
 /** A name that begins with a dash would be an option, one with a line feed two names. */
-const checkName = (name: string): string => {
+const checkName = (name: string, missing: WhenMissing = "ERR_GIT"): string => {
   if (name.startsWith("-") || /[\n\0]/.test(name) || name === "") {
-    throw new GitsignError("ERR_GIT", `${JSON.stringify(name)} is no revision`, {
+    throw new GitsignError(missing, `${JSON.stringify(name)} is no revision`, {
       hint: "see what is there with: git log --all --oneline",
     })
   }
@@ -64,7 +67,7 @@ export async function walkCommits(
   options: { readonly firstParent?: boolean } = {},
 ): Promise<string[]> {
   if (include.length === 0) return []
-  const input = [...include.map(checkName), ...exclude.map((name) => `^${checkName(name)}`)]
+  const input = [...include.map((name) => checkName(name)), ...exclude.map((name) => `^${checkName(name)}`)]
   const args = ["rev-list", "--topo-order"]
   if (options.firstParent) args.push("--first-parent")
   const { status, stdout, stderr } = await feedGit(context, [...args, "--stdin"], `${input.join("\n")}\n`)
@@ -72,20 +75,51 @@ export async function walkCommits(
   return linesOf(stdout)
 }
 
-async function explain(context: GitContext, stderr: string): Promise<GitsignError> {
+async function explain(context: GitContext, stderr: string, missing: WhenMissing = "ERR_GIT"): Promise<GitsignError> {
   const [, unknown] =
     /(?:bad revision|bad object|unknown revision or path.*|ambiguous argument) '?\^?([^'\n]*)'?/.exec(stderr) ?? []
   const [outside] = /not a git repository.*|detected dubious ownership[\s\S]*/.exec(stderr) ?? []
-  if (outside !== undefined) return new GitsignError("ERR_GIT", outside, { hint: "run it inside the repository" })
+  if (outside !== undefined) {
+    const code = outside.startsWith("not a git") ? missing : "ERR_GIT"
+    return new GitsignError(code, outside, { hint: "run it inside the repository" })
+  }
   if (/corrupt|inflate|unpack|hash mismatch/.test(stderr)) {
     return new GitsignError("ERR_DAMAGED", `the repository is damaged: ${stderr.replace(/^bad revision.*\n/, "")}`)
   }
-  if (await isShallow(context)) {
+  // What a shallow clone pushes: receive-pack tells where it ends, which the pusher has said and nobody has signed.
+  if (context.env.GIT_SHALLOW_FILE || (await isShallow(context))) {
     const what = unknown ? `${unknown} is not in this shallow clone` : `this shallow clone lacks history (${stderr})`
-    return new GitsignError("ERR_SHALLOW", what)
+    const fetch = unknown ? await fetchOf(context, unknown, "--unshallow ") : undefined
+    return new GitsignError("ERR_SHALLOW", what, fetch === undefined ? {} : { hint: `fetch it with: ${fetch}` })
   }
-  const what = unknown ? `there is no revision ${unknown} in this repository` : stderr
-  return new GitsignError("ERR_GIT", what, unknown ? { hint: "see what is there with: git log --all --oneline" } : {})
+  if (!unknown) return new GitsignError("ERR_GIT", stderr)
+  const fetch = await fetchOf(context, unknown, "")
+  return new GitsignError(missing, `there is no revision ${unknown} in this repository`, {
+    hint: fetch === undefined ? "see what is there with: git log --all --oneline" : `fetch it with: ${fetch}`,
+  })
+}
+
+/**
+ * The command that brings a remote's branch here, where a clone of a single branch (`git clone --depth` makes one) lacks it: there a plain
+ * `git fetch` brings only that one. Undefined for what is no name of one.
+ */
+async function fetchOf(context: GitContext, revision: string, options: string): Promise<string | undefined> {
+  const name = nameIn(revision).replace(/^(refs\/)?remotes\//, "")
+  // Nothing for a shell to expand, and no name that only the remote has: its HEAD.
+  if (!/^[\w.-]+(\/[\w.+-]+)+$/.test(name) || name.startsWith("-")) return undefined
+  const { stdout } = await runGit(context, ["remote"])
+  const remote = linesOf(stdout).find((one) => name.startsWith(`${one}/`))
+  const branch = remote === undefined ? "" : name.slice(remote.length + 1)
+  if (remote === undefined || branch === "HEAD" || branch === "") return undefined
+  // One that is here already lacks only what is before it.
+  const { status } = await runGit(context, ["show-ref", "--verify", "--quiet", "--", `refs/remotes/${name}`])
+  return status === 0 ? undefined : `git fetch ${options}${remote} ${branch}:refs/remotes/${name}`
+}
+
+/** How many hex digits a whole object id has in this repository. */
+export async function idLength(context: GitContext): Promise<40 | 64> {
+  const { stdout } = await runGit(context, ["rev-parse", "--show-object-format"])
+  return stdout.toString("latin1").trim() === "sha256" ? 64 : 40
 }
 
 /** Whether this is a shallow clone, whose history ends somewhere. */
@@ -100,35 +134,100 @@ export async function isShallow(context: GitContext): Promise<boolean> {
  * A name that stands for more than one thing is refused: whoever may push a tag `origin/main` could put it before the branch of that
  * name, and so choose what is left out of a range.
  *
- * @throws ERR_GIT when it names nothing, or more than one thing; ERR_SHALLOW when it may name nothing because of a shallow clone
+ * @param missing the code where it names nothing
+ * @throws `missing`; ERR_GIT when it names more than one thing, or a tag that bears the whole name of something else; ERR_SHALLOW when
+ * it may name nothing because of a shallow clone
  */
 export async function resolveRevision(
   context: GitContext,
   revision: string,
+  missing: WhenMissing = "ERR_GIT",
 ): Promise<{ readonly id: string; readonly ref: string | undefined }> {
-  const { id, stderr } = await lookUp(context, revision, [])
+  const { id, stderr } = await lookUp(context, checkName(revision, missing), [])
   const name = ambiguousName(stderr, id?.length ?? 0)
   if (name !== undefined) throw ambiguous(name)
   // What git says of a damaged object counts more than that the revision then names nothing.
-  if (id === undefined || !(await isWholeName(context, revision))) {
-    throw await explain(context, `bad revision '${revision}'\n${stderr}`)
+  if (id === undefined) throw await explain(context, `bad revision '${revision}'\n${stderr}`, missing)
+  if (!(await isWholeName(context, revision))) throw await explain(context, `bad revision '${revision}'`)
+  return { id, ref: await refOf(context, revision) }
+}
+
+/**
+ * The commit that a revision stands for, for a tag the one that it leads to; the object that it names, and the full name of the ref.
+ *
+ * @param missing the code where it names nothing, or no commit
+ * @throws as {@link resolveRevision}; ERR_GIT when an object on the way is not here; ERR_DAMAGED when it is broken
+ */
+export async function resolveCommit(
+  context: GitContext,
+  revision: string,
+  missing: WhenMissing = "ERR_GIT",
+): Promise<{ readonly id: string; readonly object: string; readonly ref: string | undefined }> {
+  const { id: object, ref } = await resolveRevision(context, revision, missing)
+  return { id: await commitOf(context, revision, object, missing), object, ref }
+}
+
+/**
+ * The commit that an object is, or that a tag leads to.
+ *
+ * @param revision what the object was called, for messages
+ * @throws as {@link resolveCommit}
+ */
+export async function commitOf(
+  context: GitContext,
+  revision: string,
+  object: string,
+  missing: WhenMissing = "ERR_GIT",
+): Promise<string> {
+  // Not the revision with something behind it: `:/text` takes all that follows for text.
+  const { id, stderr } = await lookUp(context, `${object}^{commit}`, [])
+  if (id !== undefined) return id
+  const [, type] = /dereferences to (\w+) type/.exec(stderr) ?? []
+  if (type !== undefined) {
+    throw new GitsignError(missing, `${revision} stands for a ${type}, not for a commit`, {
+      hint: "name a commit or a tag",
+    })
+  }
+  const failed = await explain(context, `bad object ${object}\n${stderr}`)
+  if (failed.code !== "ERR_GIT") throw failed
+  const what = revision === object ? `there is no object ${object}` : `${revision} leads to an object that is not`
+  throw new GitsignError("ERR_GIT", `${what} in this repository`, {
+    hint: "fetch it first, or check the repository with: git fsck",
+  })
+}
+
+/** The full name of the ref that a revision is. */
+async function refOf(context: GitContext, revision: string): Promise<string | undefined> {
+  // Of a whole name git would only say that it is ambiguous where a tag bears it too.
+  if (revision === "HEAD" || revision === "@") return currentBranch(context)
+  if (revision.startsWith("refs/") && revision === nameIn(revision)) {
+    const { status, stdout } = await runGit(context, ["symbolic-ref", "--quiet", "--", revision])
+    return status === 0 ? stdout.toString("utf8").trim() : revision
   }
   const named = await runGit(context, ["rev-parse", "--symbolic-full-name", "--end-of-options", revision])
   // git repeats the option.
   const [ref] = linesOf(named.stdout).filter((line) => line !== "--end-of-options")
-  return { id, ref: named.status === 0 && ref?.startsWith("refs/") ? ref : undefined }
+  return named.status === 0 && ref?.startsWith("refs/") ? ref : undefined
 }
 
-/** Where there is no `refs/remotes/origin/main`, git would take a tag of that whole name for it. */
-async function isWholeName(context: GitContext, revision: string): Promise<boolean> {
-  const [name = ""] = revision.split(/[~^:]|@\{/, 1)
-  if (!name.startsWith("refs/")) return true
+/** The name that a revision begins with: `main` of `main~2^{commit}`. */
+const nameIn = (revision: string): string => revision.split(/[~^:]|@\{/, 1)[0] ?? ""
+
+/**
+ * Whether the name in a revision is what it says: where there is no `refs/remotes/origin/main`, git would take a tag of that whole name
+ * for it, and a tag called `HEAD` where HEAD is a branch without commits. What is no whole name may be anything.
+ */
+export async function isWholeName(context: GitContext, revision: string): Promise<boolean> {
+  const name = nameIn(revision) === "@" ? "HEAD" : nameIn(revision)
+  if (name !== "HEAD" && !name.startsWith("refs/")) return true
   return (await runGit(context, ["show-ref", "--verify", "--quiet", "--", name])).status === 0
 }
 
 /** The object id that a revision names; undefined when there is none. */
-export const tryResolve = async (context: GitContext, revision: string): Promise<string | undefined> =>
-  (await lookUp(context, revision, ["--quiet"])).id
+export async function tryResolve(context: GitContext, revision: string): Promise<string | undefined> {
+  const { id } = await lookUp(context, revision, ["--quiet"])
+  return id !== undefined && (await isWholeName(context, revision)) ? id : undefined
+}
 
 /** @param options `--quiet` also keeps git from saying that a name is ambiguous */
 async function lookUp(

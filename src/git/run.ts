@@ -43,7 +43,12 @@ const argumentsOf = (args: readonly string[]): string[] => [
   ...args,
 ]
 
-const placeOf = ({ cwd, env }: GitContext) => ({ cwd, env: { ...env, ...GIT_ENVIRONMENT } })
+// GIT_SHALLOW_FILE would give commits no parents at all. In a hook git sets it for what a shallow clone pushes, with the ends that the
+// pusher has named; without it git finds that parents are missing, and the push is refused as what it is.
+const placeOf = ({ cwd, env: { GIT_SHALLOW_FILE: _, ...env } }: GitContext) => ({
+  cwd,
+  env: { ...env, ...GIT_ENVIRONMENT },
+})
 
 const GIT_ENVIRONMENT = {
   // What git says about a revision is read, so it has to be in one language.

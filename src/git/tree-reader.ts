@@ -7,7 +7,8 @@
 
 import { createHash } from "node:crypto"
 import { GitsignError } from "../errors.ts"
-import { ByteReader, type GitObject } from "./objects.ts"
+import { ambiguous, ambiguousName, ByteReader, type GitObject } from "./objects.ts"
+import { isWholeName } from "./revisions.ts"
 import { collectStderr, type GitContext, startError, startGit } from "./run.ts"
 
 /** What one name in a tree stands for. */
@@ -26,8 +27,11 @@ export class TreeReader {
   readonly #reader: ByteReader
   readonly #stderr: () => string
   readonly #ended: Promise<GitsignError | undefined>
+  readonly #context: GitContext
+  #idLength = 0
 
   constructor(context: GitContext) {
+    this.#context = context
     // What is not here is told; a verification is no time for a download.
     const offline = { cwd: context.cwd, env: { ...context.env, GIT_NO_LAZY_FETCH: "1" } }
     this.#child = startGit(offline, ["-c", "core.warnAmbiguousRefs=true", "cat-file", "--batch"])
@@ -42,13 +46,15 @@ export class TreeReader {
   }
 
   /**
-   * The root tree that a revision stands for; undefined where it names nothing.
+   * The root tree that a revision stands for; undefined where it names nothing. `HEAD` and a whole name are what they say, whatever tags
+   * are called so.
    *
    * @throws ERR_GIT when it is ambiguous or cannot be read; ERR_DAMAGED when its bytes are not those of its id
    */
   async root(revision: string): Promise<GitObject | undefined> {
     if (/[\n\0]/.test(revision)) throw new GitsignError("ERR_GIT", "a revision cannot hold a line feed or a NUL")
     const found = await this.#read(`${revision}^{tree}`, MAX_TREE_BYTES)
+    if (found === undefined || !(await isWholeName(this.#context, revision))) return undefined
     return found === "larger" ? this.#tooLarge("tree", revision) : found
   }
 
@@ -79,18 +85,16 @@ export class TreeReader {
    *
    * @throws ERR_GIT when a revision that was asked for stands for more than one thing: whoever may push a tag could put it
    * before the branch of the same name
+   * @param hint says how to name the one that is meant
    */
-  async close(): Promise<void> {
+  async close(hint?: (name: string) => string): Promise<void> {
     this.#child.stdin.end()
     this.#child.stdout.destroy()
     await this.#ended
-    // A whole name and a whole id are always what they say; git warns of others that end like them.
-    const names = [...this.#stderr().matchAll(/refname '(.*)' is ambiguous/g)].map(([, name = ""]) => name)
-    const name = names.find((one) => !/^(refs\/.*|[0-9a-f]{40}|[0-9a-f]{64})$/s.test(one))
+    const name = ambiguousName(this.#stderr(), this.#idLength)
     if (name === undefined) return
-    throw new GitsignError("ERR_GIT", `${name} names more than one thing in this repository`, {
-      hint: "say which: refs/heads/NAME, refs/tags/NAME, or a whole object id",
-    })
+    const error = ambiguous(name)
+    throw hint === undefined ? error : new GitsignError(error.code, error.message, { hint: hint(name) })
   }
 
   async #read(name: string, maxBytes: number): Promise<GitObject | undefined | "larger"> {
@@ -100,6 +104,7 @@ export class TreeReader {
     if (header.endsWith(" missing")) return undefined
     const [, id = "", type = "", size = ""] = /^([0-9a-f]{40,64}) (commit|tag|tree|blob) (\d+)$/.exec(header) ?? []
     if (id === "") throw new GitsignError("ERR_GIT", `${name} names more than one thing in this repository`)
+    this.#idLength = id.length
     if (Number(size) > maxBytes) return "larger"
     const raw = await this.#reader.bytes(Number(size))
     if (raw === undefined || (await this.#reader.bytes(1)) === undefined) throw await this.#failure(name)
@@ -136,8 +141,8 @@ const KINDS: ReadonlyMap<number, TreeEntry["kind"]> = new Map([
 /**
  * What a name stands for in a tree; undefined when it is not in it.
  *
- * @throws ERR_DAMAGED when the tree is malformed up to there, or holds the name twice: git takes either, so that nobody
- * could say which one was meant
+ * @throws ERR_DAMAGED when the tree is malformed, or holds the name twice: git takes either, so that nobody could say which one was
+ * meant. So it is with names that are empty or have a slash: `.gitsign/policy.yaml` may be one of them
  */
 export function entryOf(tree: GitObject, name: string): TreeEntry | undefined {
   const idBytes = tree.id.length / 2
@@ -151,7 +156,12 @@ export function entryOf(tree: GitObject, name: string): TreeEntry | undefined {
     if (end < 0 || next > tree.raw.length || !/^[0-7]{5,6}$/.test(mode)) {
       throw new GitsignError("ERR_DAMAGED", `the repository is damaged: tree ${tree.id} is malformed`)
     }
-    if (wanted.equals(tree.raw.subarray(blank + 1, end))) {
+    const here = tree.raw.subarray(blank + 1, end)
+    if (here.length === 0 || here.includes(0x2f)) {
+      const what = here.length === 0 ? "an entry without a name" : "an entry with a slash in its name"
+      throw new GitsignError("ERR_DAMAGED", `the repository is damaged: tree ${tree.id} holds ${what}`)
+    }
+    if (wanted.equals(here)) {
       const kind = KINDS.get(Number.parseInt(mode, 8) >> 12)
       if (found !== undefined || kind === undefined) {
         const what = found === undefined ? `gives ${name} the mode ${mode}` : `holds ${name} twice`

@@ -6,9 +6,10 @@
 
 import type { AuditedObject, AuditedSigner, AuditResult } from "../audit/result.ts"
 import { printable } from "../formats/printable.ts"
+import { pathGlobs } from "../policy/glob.ts"
 import type { Rule, TextMatch } from "../policy/model.ts"
 import { logLines, personText, policyLines, stepLines } from "./story.ts"
-import { hintsOf, isProven, problemOf, reasonText, titleOf, utc } from "./words.ts"
+import { adviceFor, isProven, isUnasked, problemOf, reasonText, titleOf, utc } from "./words.ts"
 
 /** What is known beside the audit. All of it may be left out, and is then not told. */
 export interface ExplainDetails {
@@ -29,7 +30,8 @@ export function explainText(object: AuditedObject, result: AuditResult, details:
     `${object.type} ${object.id}\n`,
     ...section("says of itself, which nothing proves", [
       fact("subject", titleOf(object)),
-      fact("author", personText(object.author)),
+      // A tag has no author beside its tagger.
+      ...(object.type === "tag" ? [] : [fact("author", personText(object.author))]),
       fact(object.type === "tag" ? "tagger" : "committer", personText(object.committer)),
       ...object.parents.map((parent) => fact("parent", parent)),
       ...(details.paths ?? []).slice(0, MAX_PATHS).map((path) => fact("changes", printable(path))),
@@ -55,10 +57,10 @@ const fact = (name: string, value: string): string => `${name.padEnd(9)}  ${valu
 
 function verdictLines(object: AuditedObject, result: AuditResult): readonly string[] {
   if (object.verdict === "ok") return [object.identityChecked ? "ok" : "ok, whoever signed: nobody was expected"]
-  const { code, hint } = problemOf(object)
-  const mend = hint ?? hintsOf(result, 1)[0]
-  const word = object.verdict === "bad" ? "bad" : "could not be checked"
-  return [`${word}: ${reasonText(object)}  [${code}]`, ...(mend === undefined ? [] : [fact("hint", printable(mend))])]
+  const { code } = problemOf(object)
+  const unchecked = isUnasked(object) ? "verified, but nobody was asked for" : "could not be checked"
+  const word = object.verdict === "bad" ? "bad" : unchecked
+  return [`${word}: ${reasonText(object)}  [${code}]`, ...adviceFor(object, result).map((hint) => fact("hint", hint))]
 }
 
 const signerHeading = (object: AuditedObject): string =>
@@ -93,13 +95,15 @@ const sourceLines = ({ policies, refs, anyIdentity }: AuditResult): readonly str
   ...(anyIdentity ? [fact("none", "anybody may have signed: --any-identity")] : []),
 ]
 
-function ruleLines({ judgement }: AuditedObject, { rules = [] }: ExplainDetails): readonly string[] {
+function ruleLines({ judgement }: AuditedObject, { rules = [], paths }: ExplainDetails): readonly string[] {
   return rules.flatMap((rule) => {
     const outcome = judgement?.satisfied.includes(rule.name)
       ? "satisfied"
       : judgement?.refusedBy === rule.name
         ? "refused"
-        : "not reached"
+        : isForOthers(rule, paths)
+          ? "not for what it changes"
+          : "not reached"
     const asks = requirementsOf(rule)
     return [
       fact("rule", `${printable(rule.name)}, line ${rule.line}: ${outcome}`),
@@ -110,6 +114,13 @@ function ruleLines({ judgement }: AuditedObject, { rules = [] }: ExplainDetails)
       fact("", `signers ${printable(rule.signers.join(", "))}${asks === "" ? "" : `; requires ${asks}`}`),
     ]
   })
+}
+
+/** Whether a rule is for paths, and none of them is among those that an object changes. */
+function isForOthers(rule: Rule, paths: readonly string[] | undefined): boolean {
+  if (rule.paths.length === 0 || paths === undefined) return false
+  const isMeant = pathGlobs(rule.paths)
+  return !paths.some(isMeant)
 }
 
 function requirementsOf({ require, merges }: Rule): string {

@@ -5,10 +5,9 @@
  */
 
 import type { AuditedObject, AuditResult } from "../audit/result.ts"
-import { printable } from "../formats/printable.ts"
 import type { Report } from "./report.ts"
 import { textReport } from "./text.ts"
-import { hintsOf, idLength, problemOf, reasonText, titleOf } from "./words.ts"
+import { adviceFor, hintsOf, idLength, isUnasked, problemOf, reasonText, titleOf } from "./words.ts"
 
 /** GitHub shows ten annotations of a kind for a step; the last one counts the rest. */
 const MAX_ANNOTATIONS = 10
@@ -29,11 +28,14 @@ function annotationsOf(result: AuditResult, verdict: AuditedObject["verdict"], c
   const digits = idLength(result.objects.length)
   const all = objects.length <= MAX_ANNOTATIONS
   const lines = objects.slice(0, all ? MAX_ANNOTATIONS : MAX_ANNOTATIONS - 1).map((object) => {
-    const { code, hint } = problemOf(object)
-    const what = verdict === "bad" ? "is refused" : "could not be checked"
+    const { code } = problemOf(object)
+    const unchecked = isUnasked(object) ? "is verified, but nobody was asked for" : "could not be checked"
+    const what = verdict === "bad" ? "is refused" : unchecked
     const message = `${titleOf(object)}\n${reasonText(object)} [${code}]`
-    const mend = hint === undefined ? hintsOf(result, 1)[0] : printable(hint)
-    return annotation(command, `${object.type} ${object.id.slice(0, digits)} ${what}`, [message, mend])
+    return annotation(command, `${object.type} ${object.id.slice(0, digits)} ${what}`, [
+      message,
+      ...adviceFor(object, result),
+    ])
   })
   if (all) return lines
   const rest = objects.length - MAX_ANNOTATIONS + 1

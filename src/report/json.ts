@@ -8,7 +8,7 @@ import {
   type AuditedObject,
   type AuditedSigner,
   type AuditResult,
-  exitStatusOf,
+  auditStatusOf,
   type PersonLine,
 } from "../audit/result.ts"
 import { jsonLine } from "../formats/printable.ts"
@@ -46,7 +46,7 @@ const summaryJson = (result: AuditResult, version: string): Readonly<Record<stri
   policies: result.policies.map(({ source, sha256 }) => ({ source, sha256 })),
   anyIdentity: result.anyIdentity,
   totals: totalsJson(result),
-  exitStatus: exitStatusOf(result.totals),
+  exitStatus: auditStatusOf(result),
   notes: result.notes,
   mend: result.mend ?? null,
 })

@@ -8,7 +8,17 @@ import type { AuditedObject, AuditResult } from "../audit/result.ts"
 import { printable } from "../formats/printable.ts"
 import type { Report } from "./report.ts"
 import { personText } from "./story.ts"
-import { countOf, exemptText, hintsOf, idLength, problemOf, reasonText, signerText, titleOf } from "./words.ts"
+import {
+  adviceFor,
+  countOf,
+  exemptText,
+  hintsOf,
+  idLength,
+  problemOf,
+  reasonText,
+  signerText,
+  titleOf,
+} from "./words.ts"
 
 /** One document at the end. A bad object is a failure, one that could not be checked an error. */
 export const junitReport = (version: string): Report => ({
@@ -32,24 +42,26 @@ function documentOf(result: AuditResult, version: string): string {
     `<testsuites name="gitsign verify" ${counts}>\n`,
     `  <testsuite name="gitsign verify" ${counts} skipped="0" time="0">\n`,
     `    <properties>\n${properties.join("")}    </properties>\n`,
-    ...result.objects.map((object) => caseOf(object, digits)),
+    ...result.objects.map((object) => caseOf(object, result, digits)),
     mend.length === 0 ? "" : `    <system-out>${xml(mend.join(""), true)}</system-out>\n`,
     "  </testsuite>\n</testsuites>\n",
   ].join("")
 }
 
-function caseOf(object: AuditedObject, digits: number): string {
+function caseOf(object: AuditedObject, result: AuditResult, digits: number): string {
   const name = `${object.id.slice(0, digits)} ${titleOf(object)}`
   const start = `    <testcase classname="${object.type}" name="${xml(name)}" time="0">\n`
-  return `${start}${outcomeOf(object)}      <system-out>${xml(factsOf(object), true)}</system-out>\n    </testcase>\n`
+  return `${start}${outcomeOf(object, result)}      <system-out>${xml(factsOf(object), true)}</system-out>\n    </testcase>\n`
 }
 
-function outcomeOf(object: AuditedObject): string {
+function outcomeOf(object: AuditedObject, result: AuditResult): string {
   if (object.verdict === "ok") return ""
-  const { code, hint } = problemOf(object)
+  const { code } = problemOf(object)
   const element = object.verdict === "bad" ? "failure" : "error"
-  const text = hint === undefined ? "" : `hint: ${printable(hint)}`
-  return `      <${element} type="${code}" message="${xml(reasonText(object))}">${xml(text)}</${element}>\n`
+  const text = adviceFor(object, result)
+    .map((hint) => `hint: ${hint}`)
+    .join("\n")
+  return `      <${element} type="${code}" message="${xml(reasonText(object))}">${xml(text, true)}</${element}>\n`
 }
 
 const factsOf = (object: AuditedObject): string =>

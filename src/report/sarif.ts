@@ -11,9 +11,12 @@ import { fingerprintOf } from "./gitlab.ts"
 import { totalsJson } from "./json.ts"
 import { policyPath } from "./policy-path.ts"
 import type { Report } from "./report.ts"
-import { idLength, inLog, notOk, problemOf, reasonText, titleOf } from "./words.ts"
+import { hintsOf, idLength, inLog, notOk, problemOf, reasonText, titleOf } from "./words.ts"
 
 const SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+/** More than this nobody reads. */
+const MAX_HINTS = 3
 
 /** One log at the end, with a result for everything that is not in order. What is in order is only counted: viewers take every result for a defect. */
 export const sarifReport = (version: string): Report => ({
@@ -27,7 +30,7 @@ function runOf(result: AuditResult, version: string): unknown {
   const digits = idLength(result.objects.length)
   const uri = policyPath(result)
   return {
-    tool: { driver: { name: "gitsign", version, rules: codes.map(ruleOf) } },
+    tool: { driver: { name: "gitsign", version, rules: codes.map((code) => ruleOf(code, result)) } },
     automationDetails: { id: "gitsign/" },
     invocations: [{ executionSuccessful: true }],
     columnKind: "utf16CodeUnits",
@@ -54,13 +57,16 @@ const resultOf = (object: AuditedObject, ruleIndex: number, digits: number, uri:
   partialFingerprints: { primaryLocationLineHash: `${fingerprintOf(object)}:1`, "gitsignObject/v1": object.id },
 })
 
-function ruleOf(code: ErrorCode): unknown {
-  const { exit, hint }: { readonly exit: number; readonly hint?: string } = ERROR_CODES[code]
+/** Beside what a rule is for, the advice that every other format gives about the objects that it is about. */
+function ruleOf(code: ErrorCode, result: AuditResult): unknown {
+  const { exit } = ERROR_CODES[code]
+  const objects = result.objects.filter((object) => object.problem?.code === code)
+  const hints = hintsOf({ ...result, objects }, MAX_HINTS)
   const text = code.replace(/^ERR_/, "").replaceAll("_", " ").toLowerCase()
   return {
     id: code,
     shortDescription: { text },
-    ...(hint === undefined ? {} : { help: { text: messageText(hint) } }),
+    ...(hints.length === 0 ? {} : { help: { text: messageText(hints.join("\n")) } }),
     defaultConfiguration: { level: exit === 3 ? "warning" : "error" },
   }
 }

@@ -11,10 +11,8 @@ import { exemptText, isProven, shownTo, signerText, utc } from "./words.ts"
 /** Everything but what is wrong: people, signer, log, times, policy, and the numbered steps of docs/verification.md. */
 export function storyLines(object: AuditedObject): readonly string[] {
   return [
-    `author     ${personText(object.author)}`,
-    ...(samePerson(object.author, object.committer)
-      ? []
-      : [`${object.type === "tag" ? "tagger   " : "committer"}  ${personText(object.committer)}`]),
+    `${object.type === "tag" ? "tagger" : "author"}     ${personText(object.author)}`,
+    ...(samePerson(object.author, object.committer) ? [] : [`committer  ${personText(object.committer)}`]),
     ...signerLines(object),
     ...logLines(object),
     ...policyLines(object),

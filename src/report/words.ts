@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isMendedAtOnce } from "../audit/mend.ts"
 import type { AuditedObject, AuditedSigner, AuditResult, Problem } from "../audit/result.ts"
 import { printable } from "../formats/printable.ts"
 import { cut } from "./columns.ts"
@@ -42,8 +43,12 @@ export function signerText(signer: AuditedSigner): string {
 
 const KEYS = { openpgp: "OpenPGP key", ssh: "SSH key" } as const
 
-/** Whether the claims about the signer were proven: all is well, or only the policy says no. */
-export const isProven = ({ verdict, notAllowed }: AuditedObject): boolean => verdict === "ok" || notAllowed
+/** Whether the claims about the signer were proven: all is well, or only the policy says no, or nobody was asked for. */
+export const isProven = (object: AuditedObject): boolean =>
+  object.verdict === "ok" || object.notAllowed || isUnasked(object)
+
+/** Whether all that could be checked is in order, and nobody has said whom to expect. */
+export const isUnasked = ({ problem }: AuditedObject): boolean => problem?.code === "ERR_IDENTITY_REQUIRED"
 
 /** What a report says of an object that is not in order, even where the audit gave no reason. */
 export const problemOf = ({ problem }: AuditedObject): Problem =>
@@ -95,10 +100,27 @@ export function nounFor(result: AuditResult, count: number): string {
   return `${noun}${count === 1 ? "" : "s"}`
 }
 
-/** What to do next: the one command that mends everything that is bad, and the hints of what it does not; at most `most`. */
+/** What to do about one object: what has to be set right first, and the one command that mends all that is bad, where there is one. */
+export function adviceFor(object: AuditedObject, { mend }: Pick<AuditResult, "mend">): readonly string[] {
+  const { code, hint } = problemOf(object)
+  const own = hint === undefined ? [] : [printable(hint)]
+  if (mend === undefined || object.verdict !== "bad") return own
+  return [...(isMendedAtOnce(code) ? [] : own), printable(mend)]
+}
+
+/**
+ * What to do next about everything that is not in order, each advice once; at most `most`. What nobody may be told to sign comes first:
+ * whoever began with what is only not signed would sign the rest as well.
+ */
 export function hintsOf(result: AuditResult, most: number): readonly string[] {
-  const { mend } = result
-  const objects = mend === undefined ? notOk(result) : result.objects.filter(({ verdict }) => verdict === "unchecked")
-  const hints = objects.flatMap((object) => problemOf(object).hint ?? [])
-  return [...new Set([...(mend === undefined ? [] : [mend]), ...hints].map(printable))].slice(0, most)
+  const isFirst = (object: AuditedObject): boolean =>
+    !isMendedAtOnce(problemOf(object).code) && object.verdict === "bad"
+  const objects = notOk(result)
+  const isUnsigned = ({ type, problem }: AuditedObject): boolean =>
+    type === "commit" && problem?.code === "ERR_NOT_SIGNED"
+  // Who begins at the first commit signs all that stands on it.
+  const fromFirst = objects.some((object) => isUnsigned(object) && object.parents.length === 0)
+  const isOnIt = (object: AuditedObject): boolean => fromFirst && isUnsigned(object) && object.parents.length > 0
+  const ordered = [...objects.filter(isFirst), ...objects.filter((object) => !isFirst(object) && !isOnIt(object))]
+  return [...new Set(ordered.flatMap((object) => adviceFor(object, result)))].slice(0, most)
 }

@@ -162,6 +162,21 @@ describe("a push is refused that leaves", () => {
     expect(await refusals("refs/notes/x", undefined, broken)).toEqual([])
   })
 
+  test("one that git finds only by a name with a slash in it", async () => {
+    const before = commit(policy("alice"))
+    const entry = Buffer.concat([
+      Buffer.from("100644 .gitsign/policy.yaml\0"),
+      Buffer.from(git("rev-parse", "HEAD:.gitsign/policy.yaml"), "hex"),
+    ])
+    const args = ["hash-object", "-t", "tree", "--literally", "-w", "--stdin"]
+    const tree = spawnSync("git", args, { cwd, env: ENV, input: entry }).stdout.toString().trim()
+    const after = git("commit-tree", "-m", "x", "-p", before, tree)
+    expect(git("cat-file", "-t", `${after}:.gitsign/policy.yaml`)).toBe("blob")
+    const [code] = await refusals("refs/heads/main", before, after)
+    // Which of the two says so depends on who reads the tree first.
+    expect(["ERR_POLICY_MISSING", "ERR_DAMAGED"]).toContain(code)
+  })
+
   test("none on the default branch", async () => {
     const before = commit(policy("alice"))
     const none = commit(undefined)

@@ -294,6 +294,55 @@ describe("the policy of a commit", () => {
     expect((await repository.file(`${id}:.gitsign/policy.yaml`)).sha256).toBe(sha256(POLICY))
   })
 
+  test("is not that of a tag with the whole name of a branch that is not there", async () => {
+    const repository = new Repository()
+    const evil = repository.commit({ ".gitsign/policy.yaml": POLICY })
+    const name = "refs/remotes/origin/main"
+    repository.git(["update-ref", `refs/tags/${name}`, evil])
+    for (const revision of [name, `${name}~0`, `${name}^{commit}`]) {
+      expect(repository.git(["rev-parse", revision])).toBe(evil)
+      expect(await codeOf(repository.at(revision))).toBe(`ERR_GIT there is no commit ${revision} in this repository`)
+      expect(await codeOf(repository.file(`${revision}:.gitsign/policy.yaml`))).toMatch(/^ERR_POLICY_MISSING /)
+    }
+  })
+
+  test("is that of HEAD whatever else is called so, and of nothing else where HEAD is a branch without commits", async () => {
+    const repository = new Repository()
+    repository.commit({ ".gitsign/policy.yaml": POLICY })
+    const evil = repository.commit({ ".gitsign/policy.yaml": POLICY.replace("alice", "mallory") }, "evil")
+    repository.git(["update-ref", "refs/tags/HEAD", evil])
+    repository.git(["update-ref", "refs/heads/HEAD", evil])
+    const revisions = ["HEAD", "@", "HEAD~0", "@^{commit}"]
+    for (const revision of revisions) {
+      expect((await repository.at(revision))?.sha256).toBe(sha256(POLICY))
+      expect((await repository.file(`${revision}:.gitsign/policy.yaml`)).sha256).toBe(sha256(POLICY))
+    }
+    repository.git(["symbolic-ref", "HEAD", "refs/heads/empty"])
+    repository.git(["update-ref", "-d", "refs/heads/HEAD"])
+    for (const revision of revisions) {
+      expect(repository.git(["rev-parse", revision])).toBe(evil)
+      expect(await codeOf(repository.at(revision))).toBe(`ERR_GIT there is no commit ${revision} in this repository`)
+      expect(await codeOf(repository.file(`${revision}:.gitsign/policy.yaml`))).toMatch(/^ERR_POLICY_MISSING /)
+    }
+  })
+
+  test("is not in a tree that holds names which are none", async () => {
+    const repository = new Repository()
+    const entry = (mode: string, name: string, id: string): Buffer =>
+      Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(id, "hex")])
+    const folder = entry("40000", ".gitsign", repository.tree({ "policy.yaml": POLICY }))
+    const at = (...entries: Buffer[]): Promise<string> =>
+      codeOf(
+        repository.at(repository.git(["commit-tree", "-m", "x", repository.object("tree", Buffer.concat(entries))])),
+      )
+    expect(await at(folder)).toBe("no error")
+    const blob = repository.blob(POLICY.replace("alice", "mallory"))
+    const slash = entry("100644", ".gitsign/policy.yaml", blob)
+    expect(await at(slash)).toMatch(/^ERR_DAMAGED .* holds an entry with a slash in its name$/)
+    expect(await at(folder, slash)).toMatch(/^ERR_DAMAGED .* holds an entry with a slash in its name$/)
+    expect(await at(folder, entry("100644", "", blob))).toMatch(/^ERR_DAMAGED .* holds an entry without a name$/)
+  })
+
   test("that makes no sense is told with where it is", async () => {
     const repository = new Repository()
     repository.commit({ ".gitsign/policy.yaml": "version: 1\nnonsense: true\n" })

@@ -20,10 +20,13 @@ const PEOPLE: Readonly<Record<string, readonly string[]>> = {
   alice: ["alice@example.com"],
   Alice: ["Alice@example.com"],
   "alice-at-subdomain": ["alice@example.com.evil.org"],
+  // The domain of example.com with a Cyrillic letter: certificates hold ASCII only
+  "alice-in-cyrillic": ["alice@xn--exmple-4nf.com"],
   bob: ["bob@example.com"],
   mallory: ["mallory@example.com"],
   website: ["website@example.com"],
   "bot-of-mallory": workflow("mallory/app", "refs/heads/main", "refs/heads/main"),
+  "bot-in-cyrillic": workflow("\u0430cme/app", "refs/heads/main", "refs/heads/main"),
   "bot-of-branch": workflow("acme/app", "refs/heads/evil", "refs/heads/evil"),
   "bot-for-branch": workflow("acme/app", "refs/heads/main", "refs/heads/evil"),
 }
@@ -75,6 +78,7 @@ function caseOf(name: string): {
   expect: keyof typeof ERROR_CODES
   arguments: string[]
   needs: string | undefined
+  input: string | undefined
   environment: Record<string, string>
 } {
   const lines = readFileSync(join(FOLDER, name, "case.txt"), "utf8").split("\n")
@@ -84,6 +88,7 @@ function caseOf(name: string): {
     expect: value("expect") as keyof typeof ERROR_CODES,
     arguments: (value("arguments") ?? "").split(" "),
     needs: value("needs"),
+    input: value("input"),
     environment: Object.fromEntries((value("environment") ?? "").split(" ").filter(Boolean).map(pair)),
   }
 }
@@ -108,9 +113,10 @@ describe.skipIf(external)("attacks", () => {
     const repository = join(workspace.root, name)
     cpSync(join(workspace.root, "base"), repository, { recursive: true })
     expectDone(workspace.run(repository, "sh", ["-eu", join(FOLDER, name, "attack.sh")]))
-    const { expect: code, arguments: words, environment: env } = caseOf(name)
+    const { expect: code, arguments: words, input: file, environment: env } = caseOf(name)
+    const input = file === undefined ? "" : readFileSync(join(repository, file), "utf8")
     const verify = (...args: string[]): Ran =>
-      workspace.run(repository, workspace.program, ["verify", ...args], { env })
+      workspace.run(repository, workspace.program, ["verify", ...args], { env, input })
     const ran = verify("--format=json", ...words)
     expect(ran.status, ran.stderr).toBe(ERROR_CODES[code].exit)
     const told =

@@ -127,6 +127,30 @@ describe("tags", () => {
     expect(log.match(/^gitsign: good signature/gm)).toHaveLength(2)
   }, 60_000)
 
+  test("a tag is refused where git shows another object in its place, or for what it leads to", () => {
+    const repository = workspace.repository("replaced-tag")
+    workspace.commit(repository, "a", "1\n")
+    workspace.git(repository, "tag", "-s", "-m", "one", "v1")
+    workspace.git(repository, "tag", "-s", "-m", "two", "v2", "v1")
+    const [tag, commit] = [workspace.git(repository, "rev-parse", "v1"), workspace.git(repository, "rev-parse", "HEAD")]
+    const statuses = (name: string, code: string): void => {
+      for (const format of ["text", "json"]) {
+        const ran = workspace.gitsign(repository, "verify-tag", `--format=${format}`, ...identity, name)
+        expect([ran.status, ran.stderr], `${name} ${format}`).toEqual(
+          code === "" ? [0, ""] : [1, expect.stringContaining(`[${code}]`)],
+        )
+      }
+    }
+    for (const name of ["v1", "v2"]) statuses(name, "")
+    const evil = workspace.git(repository, "commit-tree", "-m", "evil", "HEAD^{tree}")
+    workspace.git(repository, "replace", commit, evil)
+    for (const name of ["v1", "v2"]) statuses(name, "ERR_REPLACED")
+    workspace.git(repository, "replace", "-d", commit)
+    workspace.git(repository, "tag", "-a", "--no-sign", "-m", "evil", "evil", evil)
+    workspace.git(repository, "replace", tag, "refs/tags/evil")
+    for (const name of ["v1", "v2"]) statuses(name, "ERR_REPLACED")
+  }, 60_000)
+
   test("a tag moved to another name is refused", () => {
     const repository = workspace.repository("moved-tag")
     workspace.commit(repository, "a", "1\n")

@@ -112,12 +112,13 @@ test("a configuration that is wrong is never shown as unsigned", () => {
   }
 })
 
-test("a replacement does not change what is verified", () => {
+test("what git shows something else for is refused, and a good replacement makes nothing verified", () => {
   const unsigned = workspace.git(repository, "commit-tree", "--no-gpg-sign", "-m", "replacement", `${good}^{tree}`)
   workspace.git(repository, "replace", good, unsigned)
   try {
     expect(workspace.git(repository, "log", "-1", "--format=%s", good)).toBe("replacement")
-    expect(workspace.gitsign(repository, "verify", "--any-identity", good).status).toBe(0)
+    const refused = workspace.gitsign(repository, "verify", "--any-identity", good)
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("[ERR_REPLACED]")])
   } finally {
     workspace.git(repository, "replace", "--delete", good)
   }

@@ -120,7 +120,7 @@ test("looks at other branches only when it is told to, and needs no since where 
   expect(head.stdout).not.toContain("bob")
   expect(head.stdout).not.toMatch(/^since:/m)
   expect(head.stdout).toContain("# Nobody has signed a tag yet.")
-  expect(head.stderr).toContain("under this policy all 1 that it judges for main and the tags are accepted")
+  expect(head.stderr).toContain("under this policy the one that it judges for main and the tags is accepted")
   expect(init(repository, "--all").stdout).toContain("bob@example.com")
   const bare = join(workspace.root, "bare.git")
   workspace.git(repository, "clone", "--quiet", "--bare", repository, bare)

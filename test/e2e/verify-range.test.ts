@@ -4,7 +4,7 @@
  * @module
  */
 
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Ran, type Services, startServices, statusOf, Workspace } from "./harness.ts"
@@ -106,6 +106,14 @@ describe("what the arguments mean", () => {
     [["good", "side"], 0, ["two", "aside"]],
     [["main~1"], 1, ["three ERR_IDENTITY"]],
     [["good..good"], 0, []],
+    [["main", "^good", "^start"], 1, REFUSED],
+    [["main", "--not", "good", "start"], 1, REFUSED],
+    [["--all", "--not", "good", "start"], 1, [...REFUSED, "aside"]],
+    [["good^!"], 0, ["two"]],
+    [["good^@"], 0, ["one"]],
+    [["main", "^main~1^@"], 1, REFUSED],
+    [[":/two"], 0, ["two"]],
+    [[":/two..side"], 0, ["aside"]],
     [["--all", "--not", "start"], 1, [...REFUSED, "two", "one", "aside"]],
   ])("%j", (args, status, found) => {
     const answer = verify(...args)
@@ -128,6 +136,63 @@ describe("what the arguments mean", () => {
       input: "0".repeat(40),
     })
     expect([missing.status, missing.stdout]).toEqual([3, expect.stringContaining("[ERR_GIT]")])
+  })
+
+  /** What `verify -` says when it is given these ids. */
+  const verifyIds = (input: string, ...args: string[]): Ran =>
+    workspace.run(repository, workspace.program, ["verify", ...args, "-"], { input })
+
+  test("of ids on stdin a first commit, what nobody signs and what is not here say so, and the rest is verified", () => {
+    const [tree, missing] = [workspace.git(repository, "rev-parse", "good^{tree}"), "1".repeat(40)]
+    const input = `${workspace.git(repository, "rev-list", "good")}\n${tree}\n${missing}\n`
+    const ran = verifyIds(input, "--format=json")
+    expect(ran.status).toBe(1)
+    const codes = JSON.parse(ran.stdout).objects.map(({ error }: Verified) => error?.code)
+    expect(codes).toEqual([undefined, undefined, "ERR_POLICY_MISSING", "ERR_NOT_SIGNED", "ERR_GIT"])
+    const { stdout } = verifyIds(input)
+    expect(stdout).toContain("is a first commit, which has no before")
+    expect(stdout).toContain("--policy-ref HEAD")
+    expect(stdout).toContain(`there is no object ${missing} in this repository`)
+    expect(stdout).not.toContain(`${missing}^`)
+    // Where all lack a policy, it is the question that is wrong.
+    const first = verifyIds(workspace.git(repository, "rev-parse", "start"))
+    expect([first.status, first.stderr]).toEqual([2, expect.stringContaining("ERR_POLICY_MISSING")])
+    const absent = verifyIds(missing)
+    expect([absent.status, absent.stderr]).toEqual([3, expect.stringContaining(`no object ${missing} in`)])
+  })
+
+  test("several commits that are named: a first one does not keep the others from being verified", () => {
+    expect(verify("good", "start")).toMatchObject({ status: 1, found: ["two", "zero ERR_POLICY_MISSING"] })
+  })
+
+  test("without ids on stdin nothing was verified, and abbreviated ones are none", () => {
+    const empty = verifyIds("")
+    expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining("ERR_USAGE")])
+    expect(empty.stderr).toContain("gitsign: hint: see whether the command before the pipe failed")
+    for (const id of [workspace.git(repository, "rev-parse", "good").slice(0, 20), "1".repeat(64)]) {
+      const ran = verifyIds(id)
+      expect([ran.status, ran.stderr]).toEqual([2, expect.stringContaining("whole object ids of 40 digits")])
+    }
+  })
+
+  test.each<[string[], number, RegExp]>([
+    [["nothing"], 2, /there is no revision nothing in this repository \[ERR_USAGE\]/],
+    [["nothing..main"], 2, /there is no revision nothing in this repository \[ERR_USAGE\]/],
+    [["main", "^nothing"], 2, /there is no revision nothing in this repository \[ERR_USAGE\]/],
+    [["good~50"], 2, /there is no revision good~50 in this repository \[ERR_USAGE\]/],
+    [["start^@"], 2, /start\^@ names nothing: this commit has no parents \[ERR_USAGE\]/],
+    [["main", "^start^@"], 2, /start\^@ names nothing: this commit has no parents \[ERR_USAGE\]/],
+    [["good^{tree}..main"], 2, /good\^\{tree\} stands for a tree, not for a commit \[ERR_USAGE\]/],
+    [["1".repeat(40)], 3, /there is no object 1{40} in this repository \[ERR_GIT\]/],
+    [["--not", "good", "main"], 2, /--not takes all names behind it, and nothing says what is to be verified/],
+    [["--explain", "start..good"], 2, /--explain takes one object, and no range or list/],
+    [["--explain", "good^@"], 2, /--explain takes one object, and no range or list/],
+    [["--explain", "-"], 2, /--explain takes one object, and no range or list/],
+    [["--explain", "good", "--not", "start"], 2, /--explain takes one object, and no range or list/],
+  ])("%j is refused", (args, status, message) => {
+    const ran = workspace.gitsign(repository, "verify", ...args)
+    expect([ran.status, ran.stdout, ran.stderr]).toEqual([status, "", expect.stringMatching(message)])
+    expect(ran.stderr).not.toContain("{commit}")
   })
 
   test("a whole history has no before: it takes a policy that is named", () => {
@@ -163,7 +228,9 @@ describe("what the arguments mean", () => {
       stdout: expect.stringContaining("[ERR_IDENTITY]"),
       stderr: expect.stringContaining("--warn-only"),
     })
-    expect(workspace.gitsign(repository, "verify", "--warn-only", "nothing..main").status).toBe(3)
+    expect(workspace.gitsign(repository, "verify", "--warn-only", "nothing..main").status).toBe(2)
+    const document = workspace.gitsign(repository, "verify", "--warn-only", "--format=json", "start..main")
+    expect([document.status, JSON.parse(document.stdout).exitStatus]).toEqual([0, 1])
     expect(workspace.gitsign(repository, "verify", "--warn-only", "HEAD").status).toBe(0)
   })
 
@@ -189,6 +256,18 @@ describe("what the arguments mean", () => {
     expect(workspace.gitsign(repository, "verify-tag", "--policy=main:.gitsign/policy.yaml", "v2")).toMatchObject({
       status: 1,
     })
+    // The id of a tag stands for the tag, too, and its rules are none of a branch.
+    const file = join(workspace.root, "tags.yaml")
+    writeFileSync(
+      file,
+      `version: 1\nsigners:\n  a: [{ issuer: ${services.issuer}, subject: ${ALICE} }]\nrules:\n  - { name: main, branches: [main], signers: [a] }\n  - { name: tags, tags: ['v*'], signers: [a] }\n`,
+    )
+    workspace.git(repository, "switch", "-q", "--detach", "good")
+    const id = workspace.git(repository, "rev-parse", "v1")
+    const named = verify(`--policy=${file}`, id)
+    const input = workspace.run(repository, workspace.program, ["verify", `--policy=${file}`, "-"], { input: id })
+    workspace.git(repository, "switch", "-q", "main")
+    expect([named.status, named.found, input.status]).toEqual([0, ["signed"], 0])
     workspace.git(repository, "tag", "-d", "v1", "v2")
   })
 })
@@ -203,7 +282,21 @@ describe("which policy judges", () => {
     // Once it is accepted it counts.
     expect(verify("change~1..change").found).toEqual(["thank you"])
     expect(verify("change").found).toEqual(["thank you"])
+    // Of several that are left out, the policy of each.
+    expect(verify("change", "^change~1", "^good").found).toEqual(["thank you ERR_IDENTITY"])
     workspace.git(repository, "switch", "-q", "main")
+  })
+
+  test.each(["", "bad ref..x", "-", "refs/heads/", "a.lock"])("--ref %j is no name of a branch", (ref) => {
+    const options = ref === "-" ? ["--ref=refs/heads/a..b"] : [`--ref=${ref}`]
+    for (const flags of [[], ["--policy-ref", "HEAD"], ["--any-identity"]]) {
+      const { status, stderr } = workspace.gitsign(repository, "verify", ...flags, ...options, "start..good")
+      expect([status, stderr]).toEqual([2, expect.stringContaining("is no name of a branch [ERR_USAGE]")])
+    }
+  })
+
+  test("--ref may name what only the remote has", () => {
+    expect(verify("--ref", "nosuch", "start..good").status).toBe(0)
   })
 
   test("rules for branches need a branch", () => {
@@ -232,6 +325,23 @@ describe("which policy judges", () => {
       "let mallory in ERR_POLICY_CHANGE",
     ])
     expect(verify(`--root-policy=${root}`, "start..good").found).toEqual(["two", "one"])
+    // Flags say whom to expect, and it is asked all the same: of the changes of the policy, and of nothing else.
+    const flags = [`--root-policy=${root}`, "--any-identity"]
+    expect(verify(...flags, "good..change").found).toEqual(["thank you", "let mallory in ERR_POLICY_CHANGE"])
+    expect(verify(...flags, "start..good")).toMatchObject({ status: 0, found: ["two", "one"] })
+    const text = (...args: string[]): Ran =>
+      workspace.run(repository, workspace.program, ["verify", "--any-identity", ...args], {
+        env: { GITSIGN_ROOT_POLICY: root },
+      })
+    expect(text("good")).toMatchObject({ status: 0 })
+    const refused = text("change~1")
+    expect([refused.status, refused.stdout]).toEqual([1, expect.stringContaining("[ERR_POLICY_CHANGE]")])
+    writeFileSync(root, readFileSync(root, "utf8").replace("'**'", "main"))
+    workspace.git(repository, "switch", "-q", "--detach", "change")
+    const unknown = verify(...flags, "good..HEAD")
+    expect([unknown.status, unknown.found]).toEqual([3, ["thank you", "let mallory in ERR_REF_REQUIRED"]])
+    expect(verify(...flags, "start..good~0")).toMatchObject({ status: 0 })
+    workspace.git(repository, "switch", "-q", "-")
   })
 
   test("since, exemptions and what they leave out", () => {
@@ -255,6 +365,18 @@ describe("which policy judges", () => {
     const elsewhere = verify(policy(`since: ${"1".repeat(40)}\n`), "start..main")
     expect([elsewhere.status, elsewhere.ran.stderr]).toEqual([2, expect.stringContaining("ERR_POLICY")])
   })
+})
+
+test("a policy that begins in the future says so, in every format", () => {
+  const file = join(workspace.root, "later.yaml")
+  const policy = readFileSync(join(repository, ".gitsign/policy.yaml"), "utf8")
+  writeFileSync(file, `${policy.replace(/^since:.*$/m, "")}\nsince: 2099-01-01\n`)
+  const args = ["verify", "--policy", file, "start..main"]
+  const note = `since: 2099-01-01 in ${file} is in the future: until then nothing is judged but what is being pushed`
+  expect(workspace.gitsign(repository, ...args)).toMatchObject({ status: 0, stdout: expect.stringContaining(note) })
+  expect(JSON.parse(workspace.gitsign(repository, ...args, "--format=json").stdout).notes).toEqual([note])
+  writeFileSync(file, `${policy.replace(/^since:.*$/m, "")}\nsince: 2001-01-01\n`)
+  expect(JSON.parse(workspace.gitsign(repository, ...args, "--format=json").stdout).notes).toEqual([])
 })
 
 describe("git's own output with gitsign.policy", () => {
@@ -292,8 +414,49 @@ describe("repositories of other kinds", () => {
     workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=good", `file://${repository}`, shallow)
     const range = workspace.gitsign(shallow, "verify", "origin/start..HEAD")
     expect([range.status, range.stderr]).toEqual([3, expect.stringContaining("git fetch --unshallow")])
+    expect(range.stderr).not.toContain("{commit}")
     const all = workspace.gitsign(shallow, "verify", "--all", "--policy-ref=HEAD")
     expect(all).toMatchObject({ status: 0, stdout: expect.stringContaining("shallow clone") })
+  })
+
+  test("a clone of one branch: the printed command fetches the other", () => {
+    const origin = `file://${repository}`
+    for (const [name, ...options] of [["single", "--single-branch"], ["cut", "--depth=2"], ["fully"]]) {
+      const clone = join(workspace.root, `clone-${name}`)
+      workspace.git(workspace.root, "clone", "-q", ...options, "--branch", "side", origin, clone)
+      if (name === "fully") workspace.git(clone, "update-ref", "-d", "refs/remotes/origin/good")
+      const { status, stderr } = workspace.gitsign(clone, "verify", "origin/good..HEAD")
+      const [, command = ""] = /^gitsign: hint: fetch it with: (.*)$/m.exec(stderr) ?? []
+      const unshallow = name === "cut" ? "--unshallow " : ""
+      expect([status, command]).toEqual([
+        name === "cut" ? 3 : 2,
+        `git fetch ${unshallow}origin good:refs/remotes/origin/good`,
+      ])
+      workspace.git(clone, ...command.split(" ").slice(1))
+      expect(workspace.gitsign(clone, "verify", "origin/good..HEAD")).toMatchObject({ status: 0 })
+    }
+    const other = workspace.gitsign(repository, "verify", "origin/$(id)..HEAD").stderr
+    expect(other).toContain("see what is there with")
+  })
+
+  test("a shallow clone: what stands at its end has a policy before it that is not here", () => {
+    const shallow = join(workspace.root, "shallow-end")
+    workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=good", `file://${repository}`, shallow)
+    const one = workspace.gitsign(shallow, "verify")
+    expect([one.status, one.stderr]).toEqual([3, expect.stringContaining("this shallow clone ends at")])
+    expect(one.stderr).toContain("git fetch --deepen 1")
+    expect(workspace.gitsign(shallow, "verify", "--policy-ref=HEAD").status).toBe(0)
+    workspace.git(shallow, "fetch", "-q", "--deepen", "1")
+    expect(workspace.gitsign(shallow, "verify")).toMatchObject({ status: 0, stderr: "" })
+    const ids = workspace.git(shallow, "rev-list", "HEAD")
+    const list = workspace.run(shallow, workspace.program, ["verify", "--format=json", "-"], { input: ids })
+    const codes = JSON.parse(list.stdout).objects.map(({ error }: Verified) => error?.code)
+    expect([list.status, codes]).toEqual([3, [undefined, "ERR_SHALLOW"]])
+    // Where nobody has a policy, it is asked whom to expect, as everywhere.
+    const bare = join(workspace.root, "shallow-without-policy")
+    workspace.git(workspace.root, "clone", "-q", "--depth=1", `file://${workspace.root}/without-policy`, bare)
+    const unasked = workspace.gitsign(bare, "verify")
+    expect([unasked.status, unasked.stderr]).toEqual([2, expect.stringContaining("ERR_IDENTITY_REQUIRED")])
   })
 
   test("SHA-256", () => {
@@ -307,6 +470,10 @@ describe("repositories of other kinds", () => {
       status: 0,
       stdout: expect.stringMatching(/^ 2 ok/),
     })
+    const id = workspace.git(other, "rev-parse", "HEAD")
+    const ids = (input: string): Ran => workspace.run(other, workspace.program, ["verify", ...flags, "-"], { input })
+    expect(ids(id)).toMatchObject({ status: 0 })
+    expect(ids(id.slice(0, 40))).toMatchObject({ status: 2, stderr: expect.stringContaining("ids of 64 digits") })
   })
 
   test("bare", () => {

@@ -54,7 +54,7 @@ describe.each(["sha1", "sha256"])("%s", (format) => {
   const changesOf = async (id: string, ...parents: string[]) => {
     const found = await changedPaths({ cwd, env: ENV }, [{ id, parents }])
     const changes = found.get(id)
-    return isGitsignError(changes) ? `${changes.code}: ${changes.message}` : changes
+    return isGitsignError(changes) ? `${changes.code}: ${changes.message}` : changes?.paths
   }
 
   test.each<[string, (folder: string) => string, RegExp]>([

@@ -5,12 +5,12 @@
  */
 
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, relative } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { isGitsignError } from "../../src/errors.ts"
-import { changedPaths } from "../../src/git/changed-paths.ts"
+import { type GitsignError, isGitsignError } from "../../src/errors.ts"
+import { type Changes, changedPaths } from "../../src/git/changed-paths.ts"
 import { areCleanMerges } from "../../src/git/clean-merge.ts"
 
 const ENV = {
@@ -124,11 +124,33 @@ describe("areCleanMerges", () => {
   })
 })
 
+const pathsOf = (found: Changes | GitsignError | undefined) => (isGitsignError(found) ? found : found?.paths)
+
 describe("changedPaths", () => {
+  test("what is or was a link or a submodule is told as one", async () => {
+    const { directory, git } = merged("links")
+    const before = git("rev-parse", "main")
+    symlinkSync("elsewhere", join(directory, "link"))
+    rmSync(join(directory, "first.txt"))
+    symlinkSync("main.txt", join(directory, "first.txt"))
+    writeFileSync(join(directory, "file"), "")
+    git("add", "-A")
+    git("update-index", "--add", "--cacheinfo", `160000,${before},module`)
+    git("commit", "-q", "-m", "links")
+    const after = git("rev-parse", "main")
+    const links = async (id: string, parent: string) =>
+      (await changedPaths({ cwd: directory, env: ENV }, [{ id, parents: [parent] }])).get(id)
+    expect(await links(after, before)).toEqual({
+      paths: ["file", "first.txt", "link", "module"],
+      links: ["first.txt", "link", "module"],
+    })
+    expect(await links(before, after)).toMatchObject({ links: ["first.txt", "link", "module"] })
+  })
+
   test("a merge changes what neither side has, and what it throws away", async () => {
     const { directory, git } = merged("changes")
     const of = async (merge: { id: string; parents: readonly string[] }) =>
-      (await changedPaths({ cwd: directory, env: ENV }, [merge])).get(merge.id)
+      pathsOf((await changedPaths({ cwd: directory, env: ENV }, [merge])).get(merge.id))
     const clean = mergeOf(git)
     const [one = "", other = ""] = clean.parents
     expect(await of(clean)).toEqual([])
@@ -151,7 +173,7 @@ describe("changedPaths", () => {
       { cwd: directory, env: ENV },
       asked.map(({ id, parents }) => ({ id, parents: parents.filter(Boolean) })),
     )
-    expect([found.get(root), found.get(child), found.get(merge)]).toEqual([
+    expect([root, child, merge].map((id) => pathsOf(found.get(id)))).toEqual([
       ["first.txt"],
       ["main.txt", "topic.txt"],
       [],
@@ -167,6 +189,6 @@ describe("changedPaths", () => {
     const main = mergeOf(git, "main^1")
     const found = await changedPaths({ cwd: directory, env: ENV }, [clean, topic, main])
     expect([isGitsignError(found.get(clean.id)), isGitsignError(found.get(topic.id))]).toEqual([true, true])
-    expect(found.get(main.id)).toEqual(["main.txt"])
+    expect(pathsOf(found.get(main.id))).toEqual(["main.txt"])
   })
 })

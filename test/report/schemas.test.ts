@@ -143,6 +143,20 @@ describe.each([0, 1, 2, 3])("result %i", (number) => {
   })
 })
 
+test("sarif gives the advice of the other formats, and not another one for the same code", () => {
+  const hint = "if this signer is right, name it in the policy, under signers"
+  const [first, second] = [
+    audited("1", { verdict: "bad", problem: { code: "ERR_IDENTITY", message: "no", hint } }),
+    audited("2", { verdict: "bad", problem: { code: "ERR_NOT_SIGNED", message: "no", hint: "sign it" } }),
+  ]
+  const helpOf = (mend?: string): unknown[] => {
+    const log = JSON.parse(rendered("sarif", auditOf([first, second], { mend })))
+    return log.runs[0].tool.driver.rules.map(({ help }: { help?: { text: string } }) => help?.text)
+  }
+  expect(helpOf()).toEqual([hint, "sign it"])
+  expect(helpOf("gitsign resign 2^..main")).toEqual([`${hint}\ngitsign resign 2^..main`, "gitsign resign 2^..main"])
+})
+
 describe("the checks can fail", () => {
   test("json", () => {
     const document = JSON.parse(rendered("json", sample))

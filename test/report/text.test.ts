@@ -177,7 +177,7 @@ policy
   rule       main, line 12: refused
              on main
              signers maintainers, bot; requires a Sigstore signature, the log entry in the signature, no proof of a CT log, a timestamp, the signer to be the committer, sourceRepositoryURI https://github.com/acme/app, first parents only
-  rule       policy, line 20: not reached
+  rule       policy, line 20: not for what it changes
              on main, paths .gitsign/**
              signers maintainers; requires a Sigstore signature, the log entry in the signature, no proof of a CT log, a timestamp, the signer to be the committer, sourceRepositoryURI https://github.com/acme/app, first parents only
 
@@ -194,6 +194,28 @@ steps
          10  certificate chain, SCT, log signatures: passed
          11  identity: passed
 `)
+  })
+
+  test("a rule for what it changes is one that was not reached", () => {
+    const [object] = only("9d0").objects
+    if (object === undefined) throw new Error("no object")
+    const require = { keyless: false, offlineProof: false, sct: true, timestamp: false, committer: false, claims: [] }
+    const place = { name: "ci", line: 12, kind: "commits", refs: ["main"], paths: [".github/**"] } as const
+    const rules = [{ ...place, require, merges: "all", signers: [] } as const]
+    const told = (paths: string[] | undefined): string => explainText(object, only("9d0"), { paths, rules })
+    expect(told([".github/workflows/x.yml"])).toContain("ci, line 12: not reached")
+    expect(told(undefined)).toContain("ci, line 12: not reached")
+    expect(told(["src/x.ts"])).toContain("ci, line 12: not for what it changes")
+  })
+
+  test("a tag has a tagger, and no author", () => {
+    const tag = audited("7a9", { type: "tag", name: "v1.0", subject: "one" })
+    const result = auditOf([tag])
+    const story = textReport(result, { verbose: true, colour: false })
+    for (const text of [explainText(tag, result), story]) {
+      expect(text).toContain("tagger     A Developer <dev@example.com>")
+      expect(text).not.toContain("author")
+    }
   })
 
   test("says of an object without a signature what there is", () => {
