@@ -75,19 +75,26 @@ test("the build has made the helper", () => {
 
 const title = (text: string): string => (MISSING.length === 0 ? text : `${text} (skipped: no ${MISSING.join(", no ")})`)
 
-describe.skipIf(MISSING.length > 0)(title("an unlocked gnome-keyring"), () => {
-  let session: Session
+// Once in some thousands of writes gnome-keyring 42.1 takes its own file for somebody else's, reads it anew and is locked.
+const LOCKS_ITSELF = { retry: 2 }
+
+describe.skipIf(MISSING.length > 0)(title("an unlocked gnome-keyring"), LOCKS_ITSELF, () => {
+  let session: Session | undefined
   let keyring: Keyring
-  beforeAll(async () => {
-    session = await Session.start({ unlock: true })
-  })
   afterAll(() => session?.close())
   beforeEach(async () => {
+    session ??= await Session.start({ unlock: true })
     useBus(session.env[ADDRESS])
     keyring = await open()
   })
   afterEach(async () => {
-    for (const { account } of await keyring.accounts()) await keyring.delete(account)
+    try {
+      for (const { account } of await keyring.accounts()) await keyring.delete(account)
+    } catch (error) {
+      if (!isKeyringUnavailable(error)) throw error
+      await session?.close()
+      session = undefined
+    }
   })
 
   test("stores, replaces, lists and removes", async () => {
