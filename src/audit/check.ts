@@ -102,9 +102,11 @@ export const takeApart = (object: StoredObject): SignedObject & { readonly signa
 /**
  * How to sign an object that is not signed. Here nobody knows which branch has it, and a command that named none would sign what is on
  * the branch that happens to be checked out.
+ *
+ * @param refName what the ref of a tag is called; never the name in it, which whoever made it has chosen and which may be that of a good tag
  */
-export function signingHint({ type, raw }: Pick<StoredObject, "type" | "raw">, tagName?: string): string {
-  if (type === "tag") return `sign it with: ${signedTagCommand(tagName ?? "NAME") ?? signedTagCommand("NAME")}`
+export function signingHint({ type, raw }: Pick<StoredObject, "type" | "raw">, refName?: string): string {
+  if (type === "tag") return `sign it with: ${signedTagCommand(refName ?? "NAME") ?? signedTagCommand("NAME")}`
   const range = summarizeObject(raw).parents.length === 0 ? "--root BRANCH" : "COMMIT^..BRANCH"
   return `have it signed where it was made: gitsign resign ${range}`
 }
@@ -134,8 +136,7 @@ export const isPlainTag = (name: string): boolean => /^[\w@][\w./+@-]*$/.test(na
 
 function withSignature(parsed: SignedObject, object: StoredObject): SignedObject & { readonly signature: Uint8Array } {
   const { signature } = parsed
-  if (signature === undefined)
-    throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint: signingHint(object, parsed.tagName) })
+  if (signature === undefined) throw new GitsignError("ERR_NOT_SIGNED", "not signed", { hint: signingHint(object) })
   // git knows a signature by its first line; bare DER is for files only.
   if (signatureMarker(signature) === undefined) {
     throw new GitsignError("ERR_PEM", "the signature header does not begin as git's signatures do")

@@ -14,7 +14,7 @@ import type { RuleSet } from "../policy/compile.ts"
 import type { Judgement } from "../policy/facts.ts"
 import type { StepResult } from "../verify/summary.ts"
 import type { AuditOptions, AuditSigner } from "./audit.ts"
-import { checkOf, problemOf, type SignatureCheck, taggingCommand, takeApart } from "./check.ts"
+import { checkOf, problemOf, type SignatureCheck, signingHint, taggingCommand, takeApart } from "./check.ts"
 import { checkWithKeys } from "./check-keys.ts"
 import type { PolicyInForce } from "./policy-source.ts"
 import type { CheckedWithBytes } from "./read-and-check.ts"
@@ -98,9 +98,13 @@ export class Judge {
     const answer =
       policy === undefined ? await this.#byFlags(checked, question) : await this.#byPolicy(checked, question, policy)
     const ref = question.target.ref
-    if (answer.verdict === "bad" || !ref?.startsWith("refs/tags/") || question.target.walk) return answer
-    // A server can hand out the good signature of an old version under the name of a new one.
+    if (!ref?.startsWith("refs/tags/") || question.target.walk) return answer
     const name = ref.slice("refs/tags/".length)
+    if (checked.type === "tag" && answer.problem?.code === "ERR_NOT_SIGNED") {
+      return { ...answer, problem: { ...answer.problem, hint: signingHint(checked, name) } }
+    }
+    if (answer.verdict === "bad") return answer
+    // A server can hand out the good signature of an old version under the name of a new one.
     if (checked.type === "tag" && checked.tagName !== name) {
       return refused(answer, "ERR_TAG_NAME", `the tag object found as ${name} was made for the name ${checked.tagName}`)
     }
@@ -128,6 +132,12 @@ export class Judge {
       const ref = refFor(checked, question.target.ref)
       const byRoot = await rootRefusalByFlags(this.#context, root, factsOf(checked, changed), ref, proven)
       if (byRoot !== undefined && isGitsignError(changed)) return { ...base, ...notTold(changed), identityChecked }
+      // There every commit seems to change all that it has.
+      if (byRoot !== undefined && checked.summary.parents.length > 0 && this.#disguise.shallow.has(checked.id)) {
+        const message = "this shallow clone ends here, so that nobody can say what it changes"
+        const { code, hint } = new GitsignError("ERR_SHALLOW", message)
+        return { ...base, verdict: "unchecked", problem: { code, message, hint }, identityChecked }
+      }
       if (byRoot?.code === "ERR_REF_REQUIRED")
         return { ...base, verdict: "unchecked", problem: byRoot, identityChecked }
       if (byRoot !== undefined) return { ...base, verdict: "bad", problem: byRoot, notAllowed: true, identityChecked }
@@ -146,7 +156,7 @@ export class Judge {
     const base = { identityChecked: true, judgement: undefined, signature: checked.signature, notAllowed: false }
     const exempt = exemptionOf(checked, question, policy, facts, rules)
     if (exempt !== undefined) {
-      const byRoot = question.isOlder ? undefined : await this.#exemptByRoot(checked, facts, policy, ref)
+      const byRoot = question.isOlder ? undefined : await this.#refusedByRoot(checked, facts, policy, ref)
       return { ...base, ...(byRoot ?? { verdict: "ok", problem: undefined }), judgement: exempt }
     }
     if (isLightweightTag(checked, target)) {
@@ -224,8 +234,8 @@ export class Judge {
   }
 
   /**
-   * The verifier's own policy says who may change the one in the repository, and by its own keys: what has ended or was revoked in its files
-   * could be good in those of the repository.
+   * The verifier's own policy says who may change the one in the repository, also where that exempts a commit or lets a merge vouch for it;
+   * and by its own keys: what has ended or was revoked in its files could be good in those of the repository.
    */
   async #refusedByRoot(
     checked: CheckedWithBytes,
@@ -235,23 +245,12 @@ export class Judge {
   ): Promise<Pick<Answer, "verdict" | "problem"> | undefined> {
     const root = this.#options.rootPolicy
     if (root === undefined || facts.type !== "commit" || !changesPolicy(facts.paths, policy.paths)) return undefined
+    if (root.compiled.exemption(facts, false, rulesOf(root.compiled, "commit", ref)) !== undefined) return undefined
     const { verdict, problem, proven } = await this.#withKeys(checked, root)
     if (verdict === "unavailable") return { verdict: "unchecked", problem }
     if (proven === undefined) return { verdict: "bad", problem: policyChange(problem?.message ?? "not signed") }
     const refusal = rootRefusal(root, facts, ref, proven)
     return refusal === undefined ? undefined : { verdict: "bad", problem: refusal }
-  }
-
-  /** What the policy in the repository exempts, or lets a merge vouch for, may change that policy only as the verifier's own one says. */
-  async #exemptByRoot(
-    checked: CheckedWithBytes,
-    facts: JudgedFacts,
-    policy: PolicyInForce,
-    ref: string | undefined,
-  ): Promise<Pick<Answer, "verdict" | "problem"> | undefined> {
-    const root = this.#options.rootPolicy
-    if (root?.compiled.exemption(facts, false, rulesOf(root.compiled, "commit", ref)) !== undefined) return undefined
-    return this.#refusedByRoot(checked, facts, policy, ref)
   }
 
   async #withDisguise({ id, type, summary }: CheckedWithBytes, { target }: Question, answer: Answer): Promise<Answer> {

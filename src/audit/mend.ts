@@ -209,5 +209,5 @@ export async function hintForUnsigned(context: GitContext, object: StoredObject,
   const { parents } = summarizeObject(raw)
   const unsigned = { type, id, verdict: "bad", parents, problem: { code: "ERR_NOT_SIGNED" } } as const
   const command = await findMend(context, [target], [unsigned])
-  return command === undefined ? signingHint(object, undefined) : `sign it with: ${command}`
+  return command === undefined ? signingHint(object) : `sign it with: ${command}`
 }

@@ -25,7 +25,8 @@ export const HELP_LAYOUT: Partial<Help> = {
       ...helper.visibleCommands(command).map((one) => helper.subcommandTerm(one)),
       ...helper.visibleArguments(command).map((one) => helper.argumentTerm(one)),
     ]
-    return Math.max(...names.map((name) => name.length).filter((length) => length <= MAX_NAME_WIDTH), 0)
+    const most = Math.min(MAX_NAME_WIDTH, Math.floor((helper.helpWidth ?? USUAL_WIDTH) / 2) - 4)
+    return Math.max(...names.map((name) => name.length).filter((length) => length <= most), 0)
   },
   formatItem(name, nameWidth, about, helper) {
     const width = helper.helpWidth ?? USUAL_WIDTH

@@ -33,7 +33,7 @@ export function mendOf(
 }
 
 function mendOfBranch(
-  { ref, local = ref }: PushedRef,
+  { ref, local = ref, before }: PushedRef,
   objects: readonly AuditedObject[],
   remote: string,
 ): string | undefined {
@@ -41,11 +41,15 @@ function mendOfBranch(
   const branch = local === "HEAD" ? "" : shortBranch(local)
   const resign = resignCommand(objects, { branch, published: false })
   if (resign === undefined) return undefined
-  if (local === ref) return `${resign} && git push ${remote} ${branch}`
+  // What was to replace a history has to be pushed as that, and only over the one that was there.
+  const replaces = before !== undefined && !objects.some(({ parents }) => parents.includes(before))
+  const name = local === ref ? branch : ref
+  const push = replaces && isPlain(name) ? `git push --force-with-lease=${name}:${before}` : "git push"
+  if (local === ref) return `${resign} && ${push} ${remote} ${branch}`
   const there = isPlain(ref) ? ref : `refs/heads/${BRANCH}`
   // By its own name the branch may have no rule, or one that these commits satisfy.
   const command = resign.replace("gitsign resign", `gitsign resign --ref ${there}`)
-  return `${command} && git push ${remote} ${branch || "HEAD"}:${there}`
+  return `${command} && ${push} ${remote} ${branch || "HEAD"}:${there}`
 }
 
 function shortBranch(ref: string): string {

@@ -27,16 +27,21 @@ const [FOLDER, NAME, GIT_DIR] = ["\u0001", "\u0002", "\u0003"] as const
 export function folderRunBy(path: string, name: HookName, text: string): string | undefined {
   const folder = `${path}.d`
   if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined
-  const words = wordsOf(withoutComments(text))
+  // What is behind a # may be a word of the script, and then one less is read of it.
+  const words = wordsOf(withoutComments(text).replace(/[ \t;]#.*$/gm, ""))
   const own = [FOLDER, `${GIT_DIR}/hooks`, "hooks", "./hooks", ".git/hooks"].flatMap((place) => [
     `${place}/${NAME}.d`,
     `${place}/${name}.d`,
   ])
   const runs = [folder, ...own].some(
-    (place) => words.some(([word]) => word === `${place}/*`) || words.some((line) => runsParts(line, place)),
+    (place) => words.some((line) => goesThrough(line, place)) || words.some((line) => runsParts(line, place)),
   )
   return runs ? folder : undefined
 }
+
+/** `for hook in NAME.d/*`. */
+const goesThrough = ([command, , separator, ...list]: readonly string[], place: string): boolean =>
+  command === "for" && separator === "in" && list.includes(`${place}/*`)
 
 /** run-parts(8) without a choice among the files. */
 const runsParts = (line: readonly string[], place: string): boolean =>

@@ -136,7 +136,7 @@ async function withBrowser(openid: OpenidOptions, tools: LoginTools, way: string
   const { config, io, person } = tools
   const { urlOpener } = config
   const { browserToken } = await import("../services/oidc/browser.ts")
-  const { openDefaultBrowser, openWithCommand } = await import("../services/oidc/opener.ts")
+  const { openDefaultBrowser, openWithCommand, wasStarted } = await import("../services/oidc/opener.ts")
   const { openTerminalInput } = await import("./ask-terminal.ts")
   const input = person.isThere ? openTerminalInput() : undefined
   const opener =
@@ -153,7 +153,9 @@ async function withBrowser(openid: OpenidOptions, tools: LoginTools, way: string
         person.show(`gitsign: ${what}:\n  ${address}\n`)
       },
       openFailed: (cause) => {
-        if (!person.isThere) throw noBrowser(cause, urlOpener !== undefined)
+        // A command of one's own may end with anything; the system's means it.
+        const mayHaveWorked = urlOpener !== undefined && wasStarted(cause)
+        if (!person.isThere && !mayHaveWorked) throw noBrowser(cause, urlOpener !== undefined)
         person.show(
           `gitsign: no browser could be opened (${printable(messageOf(cause))}); log in at the address above\n`,
         )

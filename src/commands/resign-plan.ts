@@ -9,7 +9,7 @@ import { type ObjectSummary, summarizeObject } from "../formats/object-summary.t
 import { readObjects } from "../git/objects.ts"
 import { findLeadingRefs, type LeadingRefs, publishedCommits, refsThatPublish } from "../git/published.ts"
 import { findDisguise } from "../git/replaced.ts"
-import { walkCommits } from "../git/revisions.ts"
+import { tryResolve, walkCommits } from "../git/revisions.ts"
 import type { GitContext } from "../git/run.ts"
 import type { ResignTarget } from "./resign-target.ts"
 
@@ -109,13 +109,20 @@ async function wayOut(
   // Whatever of it the branch has comes in by one of these.
   const merged = new Set(own.flatMap(({ summary }) => summary.parents).filter((id) => published.has(id)))
   const refs = await refsThatPublish(context, [...merged])
-  const [first, ...others] = refs.map((ref) => ref.replace(/^refs\/remotes\//, ""))
+  const [first, ...others] = await Promise.all(refs.map((ref) => shortest(context, ref)))
   if (first === undefined) return force
   // A range that begins at something of one's own stays as short as it was.
   const isCovered = base === undefined || (await walkCommits(context, [base], refs)).length === 0
   const except = [...others, ...(isCovered || from === undefined ? [] : [from])].map((name) => `^${name}`)
   const rest = own.length === 1 ? "the other one" : `the other ${own.length}`
   return `sign only ${rest} with: ${withRange(`${first}..${label}`, except)}; ${force}`
+}
+
+/** A remote's branch as one calls it, where nothing else is called so. */
+async function shortest(context: GitContext, ref: string): Promise<string> {
+  const name = ref.replace(/^refs\/remotes\//, "")
+  const others = await Promise.all(["heads", "tags"].map((kind) => tryResolve(context, `refs/${kind}/${name}`)))
+  return others.every((one) => one === undefined) ? name : ref
 }
 
 function publishedText(published: number, all: number): string {

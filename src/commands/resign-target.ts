@@ -116,8 +116,16 @@ async function resolveExcepted(context: GitContext, except: readonly string[]): 
   return ids
 }
 
-/** The error for a range without a commit; its hint names the branch that is checked out, where that has some. */
-export async function emptyRange(context: GitContext, target: ResignTarget): Promise<GitsignError> {
+/**
+ * The error for a range without a commit; its hint names the branch that is checked out, where that has some.
+ *
+ * @param withRange the same command for another range; undefined stands for all that the branch has
+ */
+export async function emptyRange(
+  context: GitContext,
+  target: ResignTarget,
+  withRange: (range: string | undefined, label: string) => string,
+): Promise<GitsignError> {
   const message = `there are no commits in ${target.asked}`
   const current = await resolveBranch(context, "HEAD").catch(() => undefined)
   const found =
@@ -126,7 +134,8 @@ export async function emptyRange(context: GitContext, target: ResignTarget): Pro
     return usage(message, "name the commit before the first one to sign, and the branch that has them: A..BRANCH")
   }
   const has = `${current.label}, where you are, has ${found.length === 1 ? "one" : found.length}`
-  return usage(message, `${has}: gitsign resign ${shellQuote(`${target.from}..${current.label}`)}`)
+  const range = target.from === undefined ? undefined : `${target.from}..${current.label}`
+  return usage(message, `${has}: ${withRange(range, current.label)}`)
 }
 
 /**

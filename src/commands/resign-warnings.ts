@@ -72,7 +72,9 @@ export function checkCommitters(commits: readonly PlannedCommit[], config: Confi
   throw new GitsignError(
     "ERR_COMMITTER",
     `gitsign.matchCommitter is set, and the committer of ${shortId(other.id)} is ${committer.name} <${committer.email}>`,
-    { hint: "have that person sign it, or make the commits your own with: git rebase --force-rebase -S" },
+    {
+      hint: "have that person sign it, or make the commits your own with: git rebase --rebase-merges --force-rebase -S",
+    },
   )
 }
 
@@ -99,6 +101,6 @@ export function committerWarning(
   return (
     `warning: ${policy.source} wants commits to be signed by their committers, and ${which} of ${shortId(first.id)}, ` +
     `${name} <${email}>, is not who you are to git: your signature will be refused, unless you log in as that person [ERR_COMMITTER]; ` +
-    "commits become your own with: git rebase --force-rebase -S"
+    "commits become your own with: git rebase --rebase-merges --force-rebase -S"
   )
 }

@@ -87,7 +87,7 @@ async function resign(
   })
   const plan = await makePlan()
   const { commits, leading } = plan
-  if (plan.total === 0) throw await emptyRange(io, target)
+  if (plan.total === 0) throw await emptyRange(io, target, forBranch)
   if (commits.length === 0) return io.stdout(nothingText(plan))
   await checkHasRule()
   checkCommitters(commits, config)
@@ -114,7 +114,7 @@ async function resign(
   if (refusal !== undefined) messages.say(`warning: ${refusal}`)
   // With what stdout says, which may not have arrived: that nobody knows of it would be worse than to be told twice.
   messages.say(
-    `hint: ${target.label} was moved; take it back with: gitsign resign --undo${target.ref === "HEAD" ? "" : ` ${shellQuote(target.label)}`}`,
+    `hint: ${target.label} was moved; take it back with: gitsign resign --undo${target.ref === "HEAD" ? "" : ` ${shellQuote(await labelOrRef())}`}`,
   )
 
   async function makePlan() {
@@ -131,6 +131,16 @@ async function resign(
 
   async function checkHasRule(): Promise<void> {
     await checkBranchHasRule(io, policy, target, options.ref === undefined ? forRef : undefined)
+  }
+
+  /** A tag may have the branch's name. */
+  async function labelOrRef(): Promise<string> {
+    const { tryResolve } = await import("../git/revisions.ts")
+    return (await tryResolve(io, `refs/tags/${target.label}`)) === undefined ? target.label : target.ref
+  }
+
+  function forBranch(other: string | undefined, label: string): string {
+    return commandText([other ?? label, ...except], options)
   }
 
   function forRef(ref: string): string {

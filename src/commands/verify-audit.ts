@@ -118,7 +118,7 @@ async function storyOf(
     serialNumber: certificate && Buffer.from(certificate.serialNumber).toString("hex"),
     sha256: certificate && createHash("sha256").update(certificate.der).digest("hex"),
     rules: compiled && rulesOf(compiled, object.type, ref).rules.map(({ rule }) => rule),
-    paths: changes === undefined || isGitsignError(changes) ? undefined : changes.paths,
+    ...(isGitsignError(changes) ? undefined : changes),
   })
 }
 

@@ -53,12 +53,13 @@ export async function verifyObject(call: VerifyCall): Promise<void> {
     authorize: await authorizeOf(call),
   }
   const object = await call.read()
-  const [summary, replaced] = await Promise.all([
-    verifyRaw(call, object, (signed) => verifyWithLog(signed, options, { rekor: config.rekor, env: io.env })),
-    replacedIn(io, object),
-  ])
+  const summary = await verifyRaw(call, object, (signed) =>
+    verifyWithLog(signed, options, { rekor: config.rekor, env: io.env }),
+  )
   // What is wrong with it counts first, then that git shows something else, then what could not be checked.
-  if (replaced !== undefined && summary.error?.exitStatus !== 1) throw new GitsignError("ERR_REPLACED", replaced)
+  if (summary.error?.exitStatus === 1) throw summary.error
+  const replaced = await replacedIn(io, object)
+  if (replaced !== undefined) throw new GitsignError("ERR_REPLACED", replaced)
   if (summary.error !== undefined) throw summary.error
   io.stdout(printableLines(`${object.type} ${object.id}\n${verdictText(summary)}`))
 }

@@ -49,7 +49,7 @@ const LINES_AT_ONCE = 512
 const BYTES_AT_ONCE = 64 * 1024 * 1024
 
 /** Each parent is compared with each base. With more, everything in which such a merge differs from a parent counts as changed by it. */
-const MAX_PARENTS = 16
+const MAX_PARENTS = 8
 
 /**
  * The paths that each commit changes, as git stores them, read as UTF-8; in few git processes, and one more for each merge.

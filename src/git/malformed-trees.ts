@@ -38,22 +38,25 @@ function malformation({ id, type, raw }: GitObject): GitsignError | undefined {
     })
   if (type !== "tree") return malformed(`is a ${type}`)
   const idBytes = id.length / 2
-  const names = new Set<string>()
+  // Latin-1, so that its order is the order of the bytes.
+  const text = raw.toString("latin1")
   let last = ""
-  for (let at = 0; at < raw.length; ) {
-    const blank = raw.indexOf(0x20, at)
-    const nul = blank < 0 ? -1 : raw.indexOf(0, blank)
+  /** The files whose names a folder could still repeat: each begins with the one before it. */
+  const files: string[] = []
+  for (let at = 0; at < text.length; ) {
+    const blank = text.indexOf(" ", at)
+    const nul = blank < 0 ? -1 : text.indexOf("\0", blank)
     const next = nul + 1 + idBytes
-    if (nul < 0 || next > raw.length) return malformed("is cut short")
-    // Latin-1, so that its order is the order of the bytes.
-    const name = raw.toString("latin1", blank + 1, nul)
+    if (nul < 0 || next > text.length) return malformed("is cut short")
+    const name = text.slice(blank + 1, nul)
     if (name === "" || name.includes("/")) return malformed("has an entry whose name is none")
-    if (names.has(name)) return malformed("holds one name twice")
     // A folder has its place as if its name ended with a slash.
-    const isFolder = (Number.parseInt(raw.toString("latin1", at, blank), 8) & 0o170000) === 0o040000
+    const isFolder = (Number.parseInt(text.slice(at, blank), 8) & 0o170000) === 0o040000
     const place = isFolder ? `${name}/` : name
+    while (files.length > 0 && !name.startsWith(files.at(-1) ?? "")) files.pop()
+    if (place === last || (isFolder && files.at(-1) === name)) return malformed("holds one name twice")
     if (place < last) return malformed("is not in git's order")
-    names.add(name)
+    if (!isFolder) files.push(name)
     last = place
     at = next
   }

@@ -158,7 +158,8 @@ function requirementMiss(
 
 // Signing again alone changes nobody's name.
 const COMMITTER_HINTS = {
-  committer: "have that person sign it, or make it your own with: git rebase --force-rebase -S COMMIT^ BRANCH",
+  committer:
+    "have that person sign it, or make it your own with: git rebase --rebase-merges --force-rebase -S COMMIT^ BRANCH",
   tagger: "have that person sign it, or make it your own with: git tag -s -f NAME COMMIT",
 } as const
 const OFFLINE_HINT = "sign it again with: git config gitsign.rekorMode offline"

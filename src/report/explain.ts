@@ -6,7 +6,7 @@
 
 import type { AuditedObject, AuditedSigner, AuditResult } from "../audit/result.ts"
 import { printable } from "../formats/printable.ts"
-import { pathGlobs } from "../policy/glob.ts"
+import { linkGlobs, pathGlobs } from "../policy/glob.ts"
 import type { Rule, TextMatch } from "../policy/model.ts"
 import { logLines, personText, policyLines, stepLines } from "./story.ts"
 import { adviceFor, isProven, isUnasked, problemOf, reasonText, titleOf, utc } from "./words.ts"
@@ -22,6 +22,8 @@ export interface ExplainDetails {
   readonly rules?: readonly Rule[] | undefined
   /** Paths that the object changes, where a rule asked for them. */
   readonly paths?: readonly string[] | undefined
+  /** Those of them that are or were a link or a submodule. */
+  readonly links?: readonly string[] | undefined
 }
 
 /** The story, with a final line feed; ready to be written to a terminal. */
@@ -95,13 +97,13 @@ const sourceLines = ({ policies, refs, anyIdentity }: AuditResult): readonly str
   ...(anyIdentity ? [fact("none", "anybody may have signed: --any-identity")] : []),
 ]
 
-function ruleLines({ judgement }: AuditedObject, { rules = [], paths }: ExplainDetails): readonly string[] {
+function ruleLines({ judgement }: AuditedObject, { rules = [], paths, links }: ExplainDetails): readonly string[] {
   return rules.flatMap((rule) => {
     const outcome = judgement?.satisfied.includes(rule.name)
       ? "satisfied"
       : judgement?.refusedBy === rule.name
         ? "refused"
-        : isForOthers(rule, paths)
+        : isForOthers(rule, paths, links)
           ? "not for what it changes"
           : "not reached"
     const asks = requirementsOf(rule)
@@ -117,10 +119,9 @@ function ruleLines({ judgement }: AuditedObject, { rules = [], paths }: ExplainD
 }
 
 /** Whether a rule is for paths, and none of them is among those that an object changes. */
-function isForOthers(rule: Rule, paths: readonly string[] | undefined): boolean {
+function isForOthers(rule: Rule, paths: readonly string[] | undefined, links: readonly string[] = []): boolean {
   if (rule.paths.length === 0 || paths === undefined) return false
-  const isMeant = pathGlobs(rule.paths)
-  return !paths.some(isMeant)
+  return !paths.some(pathGlobs(rule.paths)) && !links.some(linkGlobs(rule.paths))
 }
 
 function requirementsOf({ require, merges }: Rule): string {

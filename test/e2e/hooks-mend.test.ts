@@ -85,6 +85,20 @@ describe("commits that are refused", () => {
     expect(refs()).toEqual({ ...before, "release/9": expect.not.stringContaining(before["release/9"] ?? "") })
   }, 60_000)
 
+  test("of a history that was replaced: that is what is pushed, over the one that was there", async () => {
+    expect(world.workspace.gitsign(world.clone, "hook", "install").status).toBe(0)
+    world.commit("good")
+    expect(world.push("main").status).toBe(0)
+    const good = world.onServer("main")
+    world.git("commit", "--quiet", "--amend", "--no-gpg-sign", "-m", "amended")
+    const command = commandIn(world.push("--force", "main").stderr)
+    expect(command).toMatch(/ && git push --force-with-lease=main:[0-9a-f]{40} origin main$/)
+    expect(command).toContain(good)
+    // Of what is there only the hint for it: signing would be refused while others may have it.
+    const pasted = await paste(command)
+    expect([pasted.status, world.onServer("main")]).toEqual([0, refs().main])
+  }, 60_000)
+
   test("under another name over there, and from where no branch is", async () => {
     expect(world.workspace.gitsign(world.clone, "hook", "install").status).toBe(0)
     // Signed by whoever, which is enough for wip/ and not for a release.
@@ -154,7 +168,9 @@ describe("a tag that is not signed", () => {
     expect(commandIn(world.push("v1").stderr)).toMatch(/ && git push origin tag v1$/)
     world.git("tag", "--no-sign", "-m", "one", "v1'$(touch)")
     const command = commandIn(world.push("refs/tags/v1'$(touch)").stderr)
-    expect(command).toMatch(/^git cat-file tag NAME \|.* NAME 'NAME\^\{\}' && git push origin tag NAME$/)
+    expect(command).toMatch(
+      /^git cat-file tag refs\/tags\/NAME \|.* NAME 'refs\/tags\/NAME\^\{\}' && git push origin tag NAME$/,
+    )
   }, 60_000)
 
   test("and one that somebody else has signed is not told to be signed", () => {

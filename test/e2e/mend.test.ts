@@ -228,6 +228,18 @@ describe("a tag that is not signed is signed by what is said, and keeps its mess
     expect(tip("v1.0^{}")).toBe(tip("main"))
   })
 
+  test("never one that it only claims to be", () => {
+    git("tag", "--no-sign", "-a", "-m", "one", "v1.0", "main")
+    git("update-ref", "refs/tags/x", tip("refs/tags/v1.0"))
+    git("tag", "-d", "v1.0")
+    const file = join(repository, ".gitsign/policy.yaml")
+    for (const asked of ["x", tip("refs/tags/x")]) {
+      const { stdout, stderr } = workspace.gitsign(repository, "verify", "--policy", file, asked, "main")
+      expect(`${stdout}${stderr}`).toMatch(/git cat-file tag refs\/tags\/(x|NAME) /)
+      expect(`${stdout}${stderr}`).not.toContain("refs/tags/v1.0")
+    }
+  })
+
   test("or had none", () => {
     git("tag", "--no-sign", "v2.0", "main")
     const file = join(repository, ".gitsign/policy.yaml")

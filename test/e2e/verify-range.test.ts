@@ -336,6 +336,11 @@ describe("which policy judges", () => {
     expect(text("good")).toMatchObject({ status: 0 })
     const refused = text("change~1")
     expect([refused.status, refused.stdout]).toEqual([1, expect.stringContaining("[ERR_POLICY_CHANGE]")])
+    // Where a shallow clone ends, a commit seems to change all that it has.
+    const shallow = join(workspace.root, "shallow-root")
+    workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=change", `file://${repository}`, shallow)
+    const ended = workspace.run(shallow, workspace.program, ["verify", ...flags, "HEAD"], {})
+    expect([ended.status, ended.stdout]).toEqual([3, expect.stringContaining("[ERR_SHALLOW]")])
     writeFileSync(root, readFileSync(root, "utf8").replace("'**'", "main"))
     workspace.git(repository, "switch", "-q", "--detach", "change")
     const unknown = verify(...flags, "good..HEAD")
@@ -411,7 +416,7 @@ describe("git's own output with gitsign.policy", () => {
 describe("repositories of other kinds", () => {
   test("a shallow clone: a range that leads out of it is not verified, and says how to get the rest", () => {
     const shallow = join(workspace.root, "shallow")
-    workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=good", `file://${repository}`, shallow)
+    workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=change", `file://${repository}`, shallow)
     const range = workspace.gitsign(shallow, "verify", "origin/start..HEAD")
     expect([range.status, range.stderr]).toEqual([3, expect.stringContaining("git fetch --unshallow")])
     expect(range.stderr).not.toContain("{commit}")
@@ -441,7 +446,7 @@ describe("repositories of other kinds", () => {
 
   test("a shallow clone: what stands at its end has a policy before it that is not here", () => {
     const shallow = join(workspace.root, "shallow-end")
-    workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=good", `file://${repository}`, shallow)
+    workspace.git(workspace.root, "clone", "-q", "--depth=1", "--branch=change", `file://${repository}`, shallow)
     const one = workspace.gitsign(shallow, "verify")
     expect([one.status, one.stderr]).toEqual([3, expect.stringContaining("this shallow clone ends at")])
     expect(one.stderr).toContain("git fetch --deepen 1")

@@ -42,6 +42,9 @@ export async function openWithCommand([program = "", ...args]: readonly string[]
 /** Windows' Explorer, also from WSL, ends with 1 whether or not it has opened the address. */
 const isExplorer = (program: string): boolean => /^explorer(\.exe)?$/i.test(win32.basename(program))
 
+/** Whether the program that was to open a browser could be started at all: what ends with an error may have opened one all the same. */
+export const wasStarted = (error: unknown): boolean => error instanceof Error && error.cause === undefined
+
 /** MUST be called at once: an error that nobody listens for yet ends the process. */
 function watch(opener: ChildProcess, name: string, isAnyStatusGood = false): Promise<void> {
   return new Promise((resolve, reject) => {
