@@ -77,8 +77,8 @@ function commandOf(range: readonly string[], { branch, published, judgedAs }: Me
   return ["gitsign resign", ...flags, ...range].filter((word) => word !== "").join(" ")
 }
 
-/** What `--ref` takes for a branch without `refs/heads/`, and otherwise for a whole name. */
-const isPlainRef = (ref: string): boolean => /^\w[\w./+@-]*$/.test(ref)
+/** Nothing for a shell to expand, and no option: what `--ref` takes for a branch without `refs/heads/`, and otherwise for a whole name. */
+export const isPlainRef = (ref: string): boolean => /^\w[\w./+@-]*$/.test(ref)
 
 /** The ref whose rules judged, where those of the branch that is signed again are others: then it has to be told which. */
 async function judgedAs(
@@ -93,7 +93,7 @@ async function judgedAs(
 }
 
 /** Nothing for a shell to expand, and nothing that git would take for another ref than the branch of that name. */
-const isPlainName = (branch: string): boolean =>
+export const isPlainName = (branch: string): boolean =>
   /^(\w[\w./+@-]*)?$/.test(branch) && !/^(HEAD$|(refs|heads|tags|remotes)\/)/.test(branch)
 
 /**

@@ -5,8 +5,7 @@
  */
 
 import { constants, fstatSync, readdirSync, readFileSync, readlinkSync, readSync, statSync, writeSync } from "node:fs"
-import { GitsignError } from "../errors.ts"
-import { reasonOf } from "./io.ts"
+import { GitsignError, reasonOf } from "../errors.ts"
 
 const STDOUT = 1
 const STDERR = 2

@@ -24,7 +24,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { dirname, join } from "node:path"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, reasonOf } from "../errors.ts"
 import { folderRunBy, refuseWhatAsksItsName } from "./hook-others.ts"
 import {
   BEFORE_SUFFIX,
@@ -35,7 +35,6 @@ import {
   withBlock,
   withoutBlock,
 } from "./hook-script.ts"
-import { reasonOf } from "./io.ts"
 
 /** A hook to be written. */
 export interface WantedHook {

@@ -6,15 +6,12 @@
  */
 
 import { isPlainTag, signedTagCommand } from "../audit/check.ts"
-import { resignCommand } from "../audit/mend.ts"
+import { isPlainName, isPlainRef, resignCommand } from "../audit/mend.ts"
 import type { AuditedObject } from "../audit/result.ts"
 import type { PushedRef } from "../git/pushed-refs.ts"
 
 /** Where a name is not known, or a shell or git could take it for something else, as in other hints. */
 const [REMOTE, BRANCH, TAG] = ["REMOTE", "BRANCH", "NAME"]
-
-/** The names that need no quotes and are no options. */
-const isPlain = (name: string): boolean => /^\w[\w./+-]*$/.test(name)
 
 /**
  * The command that mends what is bad on one ref; undefined where none does.
@@ -27,7 +24,7 @@ export function mendOf(
   objects: readonly AuditedObject[],
   remote: string | undefined,
 ): string | undefined {
-  const where = remote !== undefined && isPlain(remote) ? remote : REMOTE
+  const where = remote !== undefined && isPlainRef(remote) ? remote : REMOTE
   if (update.ref.startsWith("refs/heads/")) return mendOfBranch(update, objects, where)
   return update.ref.startsWith("refs/tags/") ? mendOfTag(update, objects, where) : undefined
 }
@@ -44,9 +41,9 @@ function mendOfBranch(
   // What was to replace a history has to be pushed as that, and only over the one that was there.
   const replaces = before !== undefined && !objects.some(({ parents }) => parents.includes(before))
   const name = local === ref ? branch : ref
-  const push = replaces && isPlain(name) ? `git push --force-with-lease=${name}:${before}` : "git push"
+  const push = replaces && isPlainRef(name) ? `git push --force-with-lease=${name}:${before}` : "git push"
   if (local === ref) return `${resign} && ${push} ${remote} ${branch}`
-  const there = isPlain(ref) ? ref : `refs/heads/${BRANCH}`
+  const there = isPlainRef(ref) ? ref : `refs/heads/${BRANCH}`
   // By its own name the branch may have no rule, or one that these commits satisfy.
   const command = resign.replace("gitsign resign", `gitsign resign --ref ${there}`)
   return `${command} && ${push} ${remote} ${branch || "HEAD"}:${there}`
@@ -54,7 +51,7 @@ function mendOfBranch(
 
 function shortBranch(ref: string): string {
   const name = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : BRANCH
-  return isPlain(name) && !/^(HEAD$|(refs|heads|tags|remotes)\/)/.test(name) ? name : BRANCH
+  return name !== "" && isPlainName(name) ? name : BRANCH
 }
 
 function mendOfTag(

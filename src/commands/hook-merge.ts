@@ -9,8 +9,9 @@ import { audit } from "../audit/audit.ts"
 import { readPolicyAt } from "../audit/policy-source.ts"
 import { exitStatusOf } from "../audit/result.ts"
 import { isGitsignError } from "../errors.ts"
+import { readSetting } from "../git/config.ts"
 import { currentBranch, tryResolve } from "../git/revisions.ts"
-import { type GitContext, runGit } from "../git/run.ts"
+import type { GitContext } from "../git/run.ts"
 import { hookText } from "../report/hook-text.ts"
 import { auditOptionsOf, configuredPolicy } from "./audit-options.ts"
 import type { CommandIo } from "./io.ts"
@@ -53,7 +54,6 @@ export async function postMerge(io: CommandIo, messages: Messages): Promise<numb
 /** The branch whose rules count: the one over there that a branch follows, which may have another name; else its own. */
 async function upstreamOf(context: GitContext, branch: string): Promise<string> {
   const key = `branch.${branch.slice("refs/heads/".length)}.merge`
-  const { status, stdout } = await runGit(context, ["config", "--null", "--get", key])
-  const upstream = stdout.toString("utf8").split("\0")[0] ?? ""
-  return status === 0 && upstream.startsWith("refs/heads/") ? upstream : branch
+  const upstream = await readSetting(context, key)
+  return upstream?.startsWith("refs/heads/") ? upstream : branch
 }

@@ -8,8 +8,6 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
 import { GitsignError, isGitsignError, reasonOf } from "../errors.ts"
 
-export { reasonOf } from "../errors.ts"
-
 /** What a command reads from its process and where its output goes. */
 export interface CommandIo {
   readonly env: NodeJS.ProcessEnv

@@ -6,11 +6,11 @@
 
 import { readFileSync } from "node:fs"
 import { type Config, URL_PLACEHOLDER } from "../config.ts"
-import { GitsignError, messageOf } from "../errors.ts"
+import { GitsignError, messageOf, reasonOf } from "../errors.ts"
 import { printable } from "../formats/printable.ts"
 import { getIdentityToken, type IdentityToken, type LoggedIn, type OpenidOptions } from "../services/oidc/provider.ts"
 import { describeIdentity, type IdentityTokenClaims, parseIdentityToken } from "../services/oidc/token.ts"
-import { type CommandIo, reasonOf } from "./io.ts"
+import type { CommandIo } from "./io.ts"
 import { loginWay } from "./login-choice.ts"
 import { httpClientOf } from "./network.ts"
 import type { Person } from "./person.ts"

@@ -6,9 +6,9 @@
 
 import { closeSync, constants, openSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
-import { ERROR_CODES, type ExitStatus, isGitsignError, messageOf } from "../errors.ts"
+import { ERROR_CODES, type ExitStatus, isGitsignError, messageOf, reasonOf } from "../errors.ts"
 import { printableLines } from "../formats/printable.ts"
-import { type CommandIo, reasonOf } from "./io.ts"
+import type { CommandIo } from "./io.ts"
 
 /** How many causes behind an error the log tells. */
 const MAX_CAUSES = 10

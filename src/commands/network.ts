@@ -5,9 +5,8 @@
  */
 
 import { readFileSync } from "node:fs"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, reasonOf } from "../errors.ts"
 import { createHttpClient, type HttpClient } from "../services/http.ts"
-import { reasonOf } from "./io.ts"
 import { VERSION } from "./version.ts"
 
 /**

@@ -7,8 +7,7 @@
 import { lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { POLICY_PATHS } from "../audit/policy-place.ts"
-import { GitsignError, isGitsignError } from "../errors.ts"
-import { reasonOf } from "./io.ts"
+import { GitsignError, isGitsignError, reasonOf } from "../errors.ts"
 
 /**
  * The file that a policy will be written to.

@@ -7,12 +7,12 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import type { Config } from "../config.ts"
-import { GitsignError } from "../errors.ts"
+import { GitsignError, reasonOf } from "../errors.ts"
 import { printable } from "../formats/printable.ts"
 import { homeDirectory } from "../services/home-directory.ts"
 import type { Publication } from "../services/oidc/provider.ts"
 import { describeIdentity, type IdentityTokenClaims, identityOf, issuerOf } from "../services/oidc/token.ts"
-import { type CommandIo, reasonOf } from "./io.ts"
+import type { CommandIo } from "./io.ts"
 import type { Person } from "./person.ts"
 
 /** A file with more than this is not ours; in bytes. */

@@ -7,6 +7,7 @@
 import type { PolicyInForce } from "../audit/policy-source.ts"
 import { rulesOf } from "../audit/rules.ts"
 import { GitsignError } from "../errors.ts"
+import { readSetting } from "../git/config.ts"
 import { remoteRefs } from "../git/remote-refs.ts"
 import { type GitContext, runGit } from "../git/run.ts"
 import type { Judgement } from "../policy/facts.ts"
@@ -65,8 +66,8 @@ function refusalWithoutRule(
 /** The branches that a branch may go into, by their full names over there: the one it follows, the default branch of its remote. */
 async function goalsOf(context: GitContext, ref: string): Promise<string[]> {
   const branch = ref.replace(/^refs\/heads\//, "")
-  const merge = await setting(context, `branch.${branch}.merge`)
-  const remote = (await setting(context, `branch.${branch}.remote`)) ?? (await usualRemote(context))
+  const merge = await readSetting(context, `branch.${branch}.merge`)
+  const remote = (await readSetting(context, `branch.${branch}.remote`)) ?? (await usualRemote(context))
   const { head } = await remoteRefs(context, remote)
   return [merge, head?.ref].flatMap((one) => (one?.startsWith("refs/heads/") ? [one] : []))
 }
@@ -76,9 +77,4 @@ async function usualRemote(context: GitContext): Promise<string> {
   const { stdout } = await runGit(context, ["remote"])
   const [first = "", ...others] = stdout.toString("utf8").split("\n").filter(Boolean)
   return others.length === 0 ? first : "origin"
-}
-
-async function setting(context: GitContext, key: string): Promise<string | undefined> {
-  const { status, stdout } = await runGit(context, ["config", "--null", "--get", key])
-  return (status === 0 && stdout.toString("utf8").split("\0")[0]) || undefined
 }

@@ -50,3 +50,14 @@ export function parseGitConfig(output: string): GitConfigEntry[] {
   }
   return entries
 }
+
+/**
+ * The value that counts of one setting of git's own; undefined where it is not set, or is empty.
+ *
+ * @param key such as `branch.main.merge`
+ * @throws ERR_GIT when git cannot be run
+ */
+export async function readSetting(context: GitContext, key: string): Promise<string | undefined> {
+  const { status, stdout } = await runGit(context, ["config", "--null", "--get", key])
+  return (status === 0 && stdout.toString("utf8").split("\0")[0]) || undefined
+}

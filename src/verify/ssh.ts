@@ -63,7 +63,8 @@ function verifyParsed(files: readonly AllowedSigners[], signature: SshSignature,
   const lines = answers.flatMap((answer, index) =>
     "lines" in answer
       ? answer.lines.map(({ line, principals }) => ({
-          ...{ file: files[index]?.digest ?? "", line },
+          file: files[index]?.digest ?? "",
+          line,
           principals: principals.map(utf8),
         }))
       : [],
